@@ -1,0 +1,18 @@
+#pragma once
+#include "cli/session.h"
+
+// One function a command, each in a file of its own; offerctl.cc has the table.
+namespace offerd::cli {
+
+void AddImport(CLI::App& app, Session& session);
+void AddRank(CLI::App& app, Session& session);
+void AddFeedback(CLI::App& app, Session& session);
+void AddPlacement(CLI::App& app, Session& session);
+void AddPolicy(CLI::App& app, Session& session);
+void AddSnapshot(CLI::App& app, Session& session);
+void AddSnapshotRestore(CLI::App& snapshot, Session& session);
+void AddReplay(CLI::App& app, Session& session);
+void AddStatus(CLI::App& app, Session& session);
+void AddPlay(CLI::App& app, Session& session);
+
+}  // namespace offerd::cli

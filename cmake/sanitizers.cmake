@@ -1,0 +1,11 @@
+# OFFERD_SANITIZE: empty, "address" (with undefined behaviour) or "thread". Flags apply to everything that is compiled here.
+set(OFFERD_SANITIZE "" CACHE STRING "address | thread | empty")
+if(OFFERD_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(OFFERD_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+elseif(NOT OFFERD_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "OFFERD_SANITIZE is '${OFFERD_SANITIZE}': expected address, thread or nothing")
+endif()

@@ -1,0 +1,375 @@
+#include "core/decide.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "core/hash.h"
+#include "core/rng.h"
+
+namespace offerd {
+namespace {
+
+constexpr absl::string_view kPopularity = "popularity";  // the fixed policy where none is named
+constexpr uint64_t kMatrixStream = 1;
+constexpr uint64_t kSlateStream = 2;
+
+class Decider {
+ public:
+  Decider(const State& state, const RankRequest& request, uint64_t seed, TimeMicros now, DecideScratch& scratch,
+          Decision& decision)
+      : state_(state), request_(request), seed_(seed), now_(now), scratch_(scratch), decision_(decision) {}
+
+  absl::Status Run() {
+    const auto* placement = state_.placements.Find(request_.placement);
+    if (placement == nullptr) {
+      return absl::NotFoundError(absl::StrCat("placement: no placement named '", request_.placement, "'"));
+    }
+    decision_.placement = *placement;
+    placement_ = &decision_.placement->placement;
+    decision_.deferred = request_.defer_activation;
+    absl::Status chosen = ChoosePolicies();
+    if (!chosen.ok()) return chosen;
+    FindCustomer();
+    GatherCandidates();
+    RankByFixedOrder();
+    Prefilter();
+    Encode();
+    Draw();
+    return absl::OkStatus();
+  }
+
+ private:
+  void Note(DecisionNote note) { decision_.notes.push_back(note); }
+
+  // Which policy answers, which learns, and which one's features are worth encoding.
+  absl::Status ChoosePolicies() {
+    fixed_ = placement_->fixed_policy.empty() ? nullptr : state_.FindPolicy(placement_->fixed_policy);
+    if (!request_.policy_override.empty()) {
+      decision_.arm = "policy";
+      policy_ = state_.FindPolicy(request_.policy_override);
+      if (policy_ == nullptr && request_.policy_override != kPopularity) {
+        return absl::NotFoundError(absl::StrCat("policy: no policy named '", request_.policy_override, "'"));
+      }
+      model_ = policy_;
+    } else {
+      const PolicyState* policy = state_.FindPolicy(placement_->policy);
+      const bool is_live = placement_->mode == Mode::kLive;
+      decision_.arm = is_live ? "policy" : placement_->mode == Mode::kApprentice ? "apprentice" : "log_only";
+      policy_ = is_live ? policy : fixed_;
+      model_ = policy;
+      if (policy != nullptr && policy->encoder != nullptr && placement_->mode != Mode::kLogOnly) {
+        decision_.learner = policy->policy.name;
+        decision_.learner_sequence = policy->model_sequence;
+      }
+    }
+    if (model_ != nullptr && model_->encoder == nullptr) model_ = nullptr;
+    if (policy_ != nullptr && policy_->encoder != nullptr && policy_->in_force == nullptr) {
+      Note(DecisionNote::kNothingPublished);
+      policy_ = fixed_;
+    }
+    decision_.policy = policy_ == nullptr ? std::string(kPopularity) : policy_->policy.name;
+    if (policy_ != nullptr && policy_->in_force != nullptr) decision_.model_version = policy_->in_force->record.version;
+    return absl::OkStatus();
+  }
+
+  void FindCustomer() {
+    const Profile* profile = request_.customer_id.empty() ? nullptr : state_.customers.Find(request_.customer_id);
+    const Consent stored = profile == nullptr ? Consent::kUnspecified : profile->customer.consent;
+    const Consent consent = request_.consent == Consent::kUnspecified ? stored : request_.consent;
+    const bool denied = consent == Consent::kDenied;
+    decision_.used_customer = !denied && !request_.customer_id.empty();
+    if (denied) {
+      Note(DecisionNote::kConsentDenied);
+      profile = nullptr;
+    } else if (!request_.customer_id.empty() && profile == nullptr) {
+      Note(DecisionNote::kUnknownCustomer);
+    }
+    gate_ = {now_, request_.market, profile, consent == Consent::kGranted, &state_.catalogue};
+  }
+
+  void AddCandidate(const DecideScratch::Row& row) {
+    if (row.offer != nullptr) {
+      const Exclusion exclusion = CheckGate(gate_, row.index, *row.offer);
+      if (exclusion != Exclusion::kNone) {
+        ++decision_.excluded[static_cast<int>(exclusion)];
+        return;
+      }
+    }
+    scratch_.rows.push_back(row);
+  }
+
+  void GatherCandidates() {
+    scratch_.rows.clear();
+    if (request_.candidates.empty()) {
+      for (const OfferIndex index : state_.catalogue.offer_table().by_id) {
+        const CatalogueOffer& offer = state_.catalogue.OfferAt(index);
+        const auto& campaigns = placement_->campaigns;
+        if (!campaigns.empty() && std::find(campaigns.begin(), campaigns.end(), offer.offer->campaign) == campaigns.end()) {
+          continue;
+        }
+        AddCandidate({index, &offer, offer.id.value(), {}});
+      }
+    } else {
+      bool duplicates = false;
+      scratch_.seen.clear();
+      for (const RankRequest::Candidate& candidate : request_.candidates) {
+        if (!scratch_.seen.try_emplace(candidate.offer_id, 0).second) {
+          duplicates = true;
+          continue;
+        }
+        const OfferIndex index = state_.catalogue.FindOffer(candidate.offer_id);
+        const CatalogueOffer* offer = index == kNoOffer ? nullptr : &state_.catalogue.OfferAt(index);
+        if (offer == nullptr) decision_.unknown_offers.emplace_back(candidate.offer_id);
+        AddCandidate({index, offer, candidate.offer_id, candidate.facts});
+      }
+      if (!decision_.unknown_offers.empty()) Note(DecisionNote::kUnknownOffers);
+      if (duplicates) Note(DecisionNote::kDuplicateCandidates);
+    }
+    RankByIds();
+  }
+
+  bool IdLess(int32_t a, int32_t b) const {
+    const DecideScratch::Row& x = scratch_.rows[static_cast<size_t>(a)];
+    const DecideScratch::Row& y = scratch_.rows[static_cast<size_t>(b)];
+    if (x.offer != nullptr && y.offer != nullptr) return x.offer->id_rank < y.offer->id_rank;
+    return x.id < y.id;
+  }
+
+  // tie_rank[i] = place of row i among the rows by id.
+  void RankByIds() {
+    std::vector<int32_t>& order = scratch_.order;
+    order.resize(scratch_.rows.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [this](int32_t a, int32_t b) { return IdLess(a, b); });
+    scratch_.tie_rank.resize(order.size());
+    for (size_t rank = 0; rank < order.size(); ++rank) scratch_.tie_rank[static_cast<size_t>(order[rank])] = static_cast<int32_t>(rank);
+  }
+
+  // The shop's rules: named offers first, then by population rate, then by id.
+  void RankByFixedOrder() {
+    const std::vector<std::string>* named = nullptr;
+    const PolicyState* rules = policy_ != nullptr && policy_->policy.kind == PolicyKind::kFixed ? policy_ : fixed_;
+    if (rules != nullptr) named = &rules->policy.order;
+    for (DecideScratch::Row& row : scratch_.rows) {
+      row.fixed_place = INT32_MAX;
+      row.fixed_rate = row.offer == nullptr ? 0 : state_.population.OfferRates(row.index, now_).slow;
+      if (named == nullptr || named->empty()) continue;
+      const auto at = std::find(named->begin(), named->end(), row.id);
+      if (at != named->end()) row.fixed_place = static_cast<int32_t>(at - named->begin());
+    }
+    std::vector<int32_t>& order = scratch_.order;
+    std::sort(order.begin(), order.end(), [this](int32_t a, int32_t b) {
+      const DecideScratch::Row& x = scratch_.rows[static_cast<size_t>(a)];
+      const DecideScratch::Row& y = scratch_.rows[static_cast<size_t>(b)];
+      if (x.fixed_place != y.fixed_place) return x.fixed_place < y.fixed_place;
+      if (x.fixed_rate != y.fixed_rate) return x.fixed_rate > y.fixed_rate;
+      return scratch_.tie_rank[static_cast<size_t>(a)] < scratch_.tie_rank[static_cast<size_t>(b)];
+    });
+    scratch_.fixed_rank.resize(order.size());
+    for (size_t rank = 0; rank < order.size(); ++rank) scratch_.fixed_rank[static_cast<size_t>(order[rank])] = static_cast<int32_t>(rank);
+  }
+
+  void Prefilter() {
+    if (scratch_.rows.size() <= kMaxCandidates) return;
+    Note(DecisionNote::kPrefiltered);
+    std::vector<DecideScratch::Row> best;
+    best.reserve(kMaxCandidates);
+    for (int i = 0; i < kMaxCandidates; ++i) best.push_back(scratch_.rows[static_cast<size_t>(scratch_.order[static_cast<size_t>(i)])]);
+    scratch_.rows = std::move(best);
+    RankByIds();
+    RankByFixedOrder();
+  }
+
+  int num_rows() const { return static_cast<int>(scratch_.rows.size()); }
+
+  void Encode() {
+    decision_.num_candidates = num_rows();
+    Rng rng(MixHash(seed_, kMatrixStream));
+    decision_.record_matrix = rng.NextUniform() < placement_->matrix_share;
+    const bool needed = model_ != nullptr && (policy_ == model_ || !decision_.learner.empty() || decision_.record_matrix);
+    if (!needed) {
+      decision_.features.resize(num_rows(), 0);
+    } else {
+      const Encoder& encoder = *model_->encoder;
+      const FactPlan& plan = *model_->plan;
+      const FactSources sources{now_, request_.context, gate_.profile, &state_.catalogue, &state_.population};
+      decision_.features.resize(num_rows(), encoder.dim());
+      scratch_.facts.resize(encoder.facts().size());
+      plan.FillShared(sources, absl::MakeSpan(scratch_.facts));
+      for (int i = 0; i < num_rows(); ++i) {
+        const DecideScratch::Row& row = scratch_.rows[static_cast<size_t>(i)];
+        plan.FillCandidate(sources, row.index, row.offer, row.facts, absl::MakeSpan(scratch_.facts));
+        encoder.EncodeRow(scratch_.facts, {decision_.features.data() + static_cast<ptrdiff_t>(i) * encoder.dim(),
+                                           static_cast<size_t>(encoder.dim())});
+      }
+    }
+    if (!decision_.record_matrix) return;
+    for (const DecideScratch::Row& row : scratch_.rows) decision_.candidate_ids.emplace_back(row.id);
+  }
+
+  bool AnswersByModel() const { return policy_ != nullptr && policy_->encoder != nullptr; }
+  bool AnswersAtRandom() const { return policy_ != nullptr && policy_->policy.kind == PolicyKind::kRandom; }
+
+  void Score() {
+    scratch_.mean.resize(scratch_.rows.size());
+    if (AnswersByModel()) {
+      policy_->in_force->policy.Score(decision_.features, scratch_.scores);
+      for (int i = 0; i < num_rows(); ++i) scratch_.mean[static_cast<size_t>(i)] = static_cast<double>(scratch_.scores(i, 0));
+      return;
+    }
+    for (int i = 0; i < num_rows(); ++i) {
+      const DecideScratch::Row& row = scratch_.rows[static_cast<size_t>(i)];
+      scratch_.mean[static_cast<size_t>(i)] = AnswersAtRandom() ? 0 : row.fixed_rate;
+    }
+  }
+
+  // How the scores become a draw: base order, explorer and randomised share of this placement and policy.
+  SlateInput MakeSlateInput(int slots) {
+    SlateInput input;
+    input.num_candidates = num_rows();
+    input.mean = scratch_.mean;
+    input.tie_rank = scratch_.tie_rank;
+    input.slots = slots;
+    input.random = placement_->randomised_share;
+    if (AnswersByModel()) {
+      input.bag_scores = &scratch_.scores;
+      input.explorer = placement_->explorer;
+      if (placement_->share_on_fixed_order) input.base_rank = scratch_.fixed_rank;
+    } else if (AnswersAtRandom()) {
+      input.explorer = {ExplorerKind::kEpsilonGreedy, 1.0};
+      input.base_rank = scratch_.fixed_rank;
+      const bool bounded = policy_->policy.random_kind == RandomKind::kBounded;
+      input.random = {bounded ? 1.0 : 0.0, policy_->policy.random_kind, policy_->policy.reach};
+      input.forced_shuffle = bounded;
+    } else {
+      // Greedy on the place in the fixed order, whatever decides it.
+      for (int i = 0; i < num_rows(); ++i) {
+        scratch_.mean[static_cast<size_t>(i)] = -static_cast<double>(scratch_.fixed_rank[static_cast<size_t>(i)]);
+      }
+      input.explorer = {ExplorerKind::kGreedy, 0.0};
+      input.base_rank = scratch_.fixed_rank;
+    }
+    return input;
+  }
+
+  int WantedSlots() {
+    int wanted = request_.slate_size == 0 ? placement_->slate_size : request_.slate_size;
+    if (wanted > placement_->slate_size) {
+      wanted = placement_->slate_size;
+      Note(DecisionNote::kSlateSizeCoerced);
+    }
+    return wanted;
+  }
+
+  void Draw() {
+    const int wanted = WantedSlots();
+    if (num_rows() == 0) {
+      Note(DecisionNote::kNoCandidates);
+    } else {
+      Score();
+      const SlateInput input = MakeSlateInput(wanted);
+      Rng rng(MixHash(seed_, kSlateStream));
+      DrawSlate(input, rng, scratch_.slate, scratch_.drawn);
+      Answer();
+      if (static_cast<int>(decision_.slots.size()) < wanted) Note(DecisionNote::kFewerThanAsked);
+    }
+    CompareWithApprentice();
+  }
+
+  // The best of those still open by mean, ties by id.
+  int32_t BestOpen() const {
+    int32_t best = -1;
+    for (int32_t i = 0; i < num_rows(); ++i) {
+      if (!scratch_.is_open[static_cast<size_t>(i)]) continue;
+      const size_t at = static_cast<size_t>(i);
+      if (best < 0 || scratch_.mean[at] > scratch_.mean[static_cast<size_t>(best)] ||
+          (scratch_.mean[at] == scratch_.mean[static_cast<size_t>(best)] &&
+           scratch_.tie_rank[at] < scratch_.tie_rank[static_cast<size_t>(best)])) {
+        best = i;
+      }
+    }
+    return best;
+  }
+
+  void Answer() {
+    scratch_.is_open.assign(scratch_.rows.size(), 1);
+    for (const SlateSlot& drawn : scratch_.drawn) {
+      const size_t at = static_cast<size_t>(drawn.candidate);
+      const DecideScratch::Row& row = scratch_.rows[at];
+      if (row.offer != nullptr && CheckGate(gate_, row.index, *row.offer) != Exclusion::kNone) {
+        ++decision_.gate_leaks;
+        break;  // never shown: the slate ends here, since later slots were drawn given this one
+      }
+      DecidedSlot slot;
+      slot.offer_id.assign(row.id.data(), row.id.size());
+      slot.candidate = drawn.candidate;
+      slot.probability = drawn.probability;
+      slot.explorer_probability = drawn.explorer_probability;
+      if (AnswersAtRandom()) {
+        slot.reason = SlotReason::kRandom;
+      } else {
+        const bool best = BestOpen() == drawn.candidate;
+        slot.score = AnswersByModel() ? scratch_.mean[at] : row.fixed_rate;
+        slot.reason = AnswersByModel() ? (best ? SlotReason::kBestEstimate : SlotReason::kExploration)
+                                       : (best ? SlotReason::kFixedOrder : SlotReason::kRandom);
+      }
+      scratch_.is_open[at] = 0;
+      decision_.slots.push_back(std::move(slot));
+    }
+  }
+
+  // An apprentice learns and is compared: would its best have been the first of the slate?
+  void CompareWithApprentice() {
+    if (placement_->mode != Mode::kApprentice || decision_.learner.empty() || decision_.slots.empty()) return;
+    if (model_ == nullptr || model_->in_force == nullptr) return;
+    model_->in_force->policy.Score(decision_.features, scratch_.scores);
+    for (int i = 0; i < num_rows(); ++i) scratch_.mean[static_cast<size_t>(i)] = static_cast<double>(scratch_.scores(i, 0));
+    scratch_.is_open.assign(scratch_.rows.size(), 1);
+    decision_.has_agreement = true;
+    decision_.agreed = BestOpen() == decision_.slots[0].candidate;
+  }
+
+  const State& state_;
+  const RankRequest& request_;
+  const uint64_t seed_;
+  const TimeMicros now_;
+  DecideScratch& scratch_;
+  Decision& decision_;
+  const Placement* placement_ = nullptr;
+  const PolicyState* policy_ = nullptr;  // answers; null: popularity
+  const PolicyState* fixed_ = nullptr;   // null: popularity
+  const PolicyState* model_ = nullptr;   // linear: its features are encoded; null: none
+  GateContext gate_;
+};
+
+}  // namespace
+
+void Decision::Clear() {
+  placement = nullptr;
+  policy.clear();
+  model_version = 0;
+  learner.clear();
+  learner_sequence = 0;
+  arm = {};
+  used_customer = false;
+  deferred = false;
+  slots.clear();
+  notes.clear();
+  unknown_offers.clear();
+  std::fill(std::begin(excluded), std::end(excluded), 0);
+  num_candidates = 0;
+  candidate_ids.clear();
+  record_matrix = false;
+  has_agreement = false;
+  agreed = false;
+  gate_leaks = 0;
+}
+
+absl::Status Decide(const State& state, const RankRequest& request, uint64_t seed, TimeMicros now, DecideScratch& scratch,
+                    Decision& decision) {
+  decision.Clear();
+  return Decider(state, request, seed, now, scratch, decision).Run();
+}
+
+}  // namespace offerd

@@ -1,0 +1,108 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "core/candidates/gate.h"
+#include "core/features/facts.h"
+#include "core/learn/state.h"
+#include "core/slate/slate.h"
+#include "core/types.h"
+
+namespace offerd {
+
+// A request as core sees it; all strings belong to the caller and have passed the edge.
+struct RankRequest {
+  struct Candidate {
+    absl::string_view offer_id;
+    absl::Span<const NamedFact> facts;
+  };
+  absl::string_view placement;
+  absl::string_view market;
+  absl::string_view customer_id;
+  absl::string_view policy_override;  // empty: the placement's policy
+  std::vector<NamedFact> context;
+  std::vector<NamedFact> candidate_facts;  // of all candidates, one after the other
+  std::vector<Candidate> candidates;
+  int slate_size = 0;
+  bool defer_activation = false;
+  Consent consent = Consent::kUnspecified;
+};
+
+// Numbers are those of RankOffersResponse.Reason and .Note.
+enum class SlotReason : uint8_t { kUnspecified, kBestEstimate, kExploration, kFixedOrder, kRandom };
+enum class DecisionNote : uint8_t {
+  kUnspecified, kUnknownCustomer, kUnknownOffers, kNoCandidates, kFewerThanAsked, kSlateSizeCoerced, kAsOfIgnored,
+  kPrefiltered, kNothingPublished, kRepeated, kConsentDenied, kDuplicateCandidates
+};
+
+struct DecidedSlot {
+  std::string offer_id;
+  int32_t candidate = 0;  // row of the matrix
+  double score = 0;
+  double probability = 0;
+  double explorer_probability = 0;
+  SlotReason reason = SlotReason::kUnspecified;
+};
+
+// One answer. Reused between requests: Clear keeps the memory.
+struct Decision {
+  std::shared_ptr<const PlacementState> placement;
+  std::string policy;            // that answered
+  uint64_t model_version = 0;
+  std::string learner;           // that learns from it; empty: none
+  Sequence learner_sequence = 0;
+  absl::string_view arm;
+  bool used_customer = false;    // consent allows that the record names the customer
+  bool deferred = false;
+  std::vector<DecidedSlot> slots;
+  std::vector<DecisionNote> notes;
+  std::vector<std::string> unknown_offers;
+  int excluded[kNumExclusions] = {};
+  int num_candidates = 0;
+  std::vector<std::string> candidate_ids;  // scored; filled only when the matrix is recorded
+  bool record_matrix = false;
+  FloatRowMatrix features;  // num_candidates x d; zero columns when nothing was encoded
+  bool has_agreement = false;
+  bool agreed = false;
+  int gate_leaks = 0;  // slots that the last gate would have refused: must stay 0
+
+  void Clear();
+};
+
+// Memory of Decide, reused. One per thread.
+struct DecideScratch {
+  struct Row {
+    OfferIndex index = kNoOffer;
+    const CatalogueOffer* offer = nullptr;
+    absl::string_view id;
+    absl::Span<const NamedFact> facts;
+    double fixed_rate = 0;
+    int32_t fixed_place = 0;  // in the order of the fixed policy, before those that it does not name
+  };
+  std::vector<Row> rows;
+  std::vector<Fact> facts;
+  std::vector<double> mean;
+  std::vector<int32_t> order, tie_rank, fixed_rank;
+  std::vector<uint8_t> is_open;
+  FloatRowMatrix scores;
+  SlateScratch slate;
+  std::vector<SlateSlot> drawn;
+  absl::flat_hash_map<absl::string_view, int> seen;
+};
+
+inline constexpr int kMaxCandidates = 1000;
+
+// Seed, state, request and time in; slate, probabilities and everything the record needs out. Pure: the same arguments give
+// the same bytes, in the server and in `offerctl replay`.
+//
+// Source   design.md sections 1 and 3.
+// Errors   NotFound: unknown placement, or unknown policy_override. Everything else is an answer with notes.
+// Cost     n candidates: gate and features O(n x what they read), scores O(n d M), slate see slate.h.
+absl::Status Decide(const State& state, const RankRequest& request, uint64_t seed, TimeMicros now, DecideScratch& scratch,
+                    Decision& decision);
+
+}  // namespace offerd

@@ -1,0 +1,350 @@
+#include "core/features/encoder.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "core/check.h"
+#include "core/hash.h"
+#include "core/status_macros.h"
+
+namespace offerd {
+namespace {
+
+constexpr size_t kMaxNameBytes = 128;
+
+constexpr std::pair<FactScope, absl::string_view> kScopes[] = {
+    {FactScope::kContext, "context"}, {FactScope::kCustomer, "customer"}, {FactScope::kCandidate, "candidate"},
+    {FactScope::kOffer, "offer"},     {FactScope::kComputed, "computed"},
+};
+
+bool IsName(absl::string_view text) {
+  if (text.empty() || text.size() > kMaxNameBytes || !absl::ascii_isalnum(static_cast<unsigned char>(text[0])))
+    return false;
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.' || c == ':';
+  });
+}
+
+constexpr absl::string_view kNameRule = "1 to 128 ASCII letters, digits and _-.: beginning with a letter or digit";
+
+// The shortest text that reads back as the same number, without exponent between 1e-6 and 1e21.
+std::string NumberText(double number) {
+  if (std::isinf(number)) return number > 0 ? "inf" : "-inf";
+  if (number == 0) return "0";  // also -0
+  const double size = std::abs(number);
+  const bool fixed = size >= 1e-6 && size < 1e21;
+  char buffer[64];
+  const auto result = std::to_chars(buffer, buffer + sizeof(buffer), number,
+                                    fixed ? std::chars_format::fixed : std::chars_format::scientific);
+  return std::string(buffer, result.ptr);
+}
+
+absl::Status Invalid(const Feature& feature, absl::string_view problem) {
+  return absl::InvalidArgumentError(absl::StrCat("feature '", feature.name, "': ", problem));
+}
+
+absl::Status CheckNumeric(const Feature& feature) {
+  if (!std::isfinite(feature.scale) || feature.scale <= 0) {
+    return Invalid(feature, absl::StrCat("scale must be finite and above 0, found ", NumberText(feature.scale)));
+  }
+  if (!std::isfinite(feature.multiplier)) return Invalid(feature, "multiplier must be finite");
+  if (!std::isfinite(feature.missing_value)) return Invalid(feature, "missing_value must be finite");
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  if (std::isnan(feature.min) || std::isnan(feature.max) || feature.min > feature.max || feature.min == kInf ||
+      feature.max == -kInf) {
+    return Invalid(feature, "min must not be above max, and neither may be NaN");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckOneHot(const Feature& feature) {
+  if (feature.values.empty()) return Invalid(feature, "a one-hot feature needs at least one value");
+  std::vector<std::string> sorted = feature.values;
+  std::sort(sorted.begin(), sorted.end());
+  if (sorted.front().empty()) return Invalid(feature, "a value is the empty text");
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice != sorted.end()) return Invalid(feature, absl::StrCat("value '", *twice, "' is listed twice"));
+  return absl::OkStatus();
+}
+
+absl::Status CheckBucket(const Feature& feature) {
+  if (feature.boundaries.empty()) return Invalid(feature, "a bucket feature needs at least one boundary");
+  for (size_t i = 0; i < feature.boundaries.size(); ++i) {
+    if (!std::isfinite(feature.boundaries[i])) return Invalid(feature, "boundaries must be finite");
+    if (i > 0 && feature.boundaries[i] <= feature.boundaries[i - 1]) {
+      return Invalid(feature, absl::StrCat("boundaries must ascend, found ", NumberText(feature.boundaries[i - 1]),
+                                           " before ", NumberText(feature.boundaries[i])));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void AppendText(std::string& out, absl::string_view text) { absl::StrAppend(&out, text.size(), ":", text, ";"); }
+
+std::string CanonicalText(const FeatureList& list) {
+  std::string out = "offerd features 1\n";
+  for (const Feature& feature : list.features) {
+    absl::StrAppend(&out, static_cast<int>(feature.kind), ";");
+    AppendText(out, feature.name);
+    switch (feature.kind) {
+      case Feature::Kind::kConstant:
+        break;
+      case Feature::Kind::kNumeric:
+        AppendText(out, FactNameText(feature.fact));
+        absl::StrAppend(&out, static_cast<int>(feature.transform), ";");
+        for (double number : {feature.transform == Transform::kExpDecay ? feature.scale : 1.0, feature.multiplier,
+                              feature.min, feature.max, feature.missing_value}) {
+          AppendText(out, NumberText(number));
+        }
+        if (feature.only_in_crosses) out += "hidden;";
+        break;
+      case Feature::Kind::kOneHot:
+        AppendText(out, FactNameText(feature.fact));
+        for (const std::string& value : feature.values) AppendText(out, value);
+        break;
+      case Feature::Kind::kBucket:
+        AppendText(out, FactNameText(feature.fact));
+        for (double boundary : feature.boundaries) AppendText(out, NumberText(boundary));
+        break;
+      case Feature::Kind::kCross:
+        AppendText(out, feature.left);
+        AppendText(out, feature.right);
+        break;
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+float ToColumn(double value) {
+  if (std::isnan(value)) return 0;
+  return static_cast<float>(std::clamp(value, -Encoder::kLargestValue, Encoder::kLargestValue));
+}
+
+bool IsNumber(const Fact& fact) { return fact.kind == Fact::Kind::kNumber && !std::isnan(fact.number); }
+
+double Transformed(const Feature& feature, double x) {
+  switch (feature.transform) {
+    case Transform::kIdentity:
+      return x;
+    case Transform::kLog1p:
+      return std::log1p(x);
+    case Transform::kSqrt:
+      return std::sqrt(x);
+    case Transform::kExpDecay:
+      return std::exp(-x / feature.scale);
+  }
+  return x;
+}
+
+}  // namespace
+
+absl::string_view FactScopeText(FactScope scope) {
+  for (const auto& [known, text] : kScopes) {
+    if (known == scope) return text;
+  }
+  return "unknown";
+}
+
+std::string FactNameText(const FactName& name) { return absl::StrCat(FactScopeText(name.scope), ".", name.name); }
+
+absl::StatusOr<FactName> ParseFactName(absl::string_view text) {
+  const size_t dot = text.find('.');
+  const absl::string_view scope = text.substr(0, dot);
+  for (const auto& [known, known_text] : kScopes) {
+    if (scope != known_text) continue;
+    const absl::string_view name = dot == absl::string_view::npos ? absl::string_view() : text.substr(dot + 1);
+    if (!IsName(name)) {
+      return absl::InvalidArgumentError(absl::StrCat("fact '", text, "': after '", scope, ".' expected ", kNameRule));
+    }
+    return FactName{known, std::string(name)};
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("fact '", text,
+                   "': expected context., customer., candidate., offer. or computed. and a name, found '", scope, "'"));
+}
+
+absl::StatusOr<Encoder> Encoder::Make(FeatureList list) {
+  Encoder encoder;
+  for (const Feature& feature : list.features) {
+    RETURN_IF_ERROR(encoder.Add(feature));
+  }
+  if (encoder.dim() == 0) return absl::InvalidArgumentError("the feature list is empty: expected at least one column");
+  encoder.fingerprint_ = StableHash(CanonicalText(list));
+  encoder.list_ = std::move(list);
+  return encoder;
+}
+
+absl::Status Encoder::Add(const Feature& feature) {
+  if (!IsName(feature.name)) return Invalid(feature, absl::StrCat("a name is ", kNameRule));
+  if (FindBlock(feature.name) >= 0) return Invalid(feature, "the name is used twice");
+  Block block;
+  block.feature = static_cast<int>(blocks_.size());
+  block.begin = dim();
+  std::vector<std::string> names;
+  const bool reads_fact = feature.kind == Feature::Kind::kNumeric || feature.kind == Feature::Kind::kOneHot ||
+                          feature.kind == Feature::Kind::kBucket;
+  if (reads_fact && !IsName(feature.fact.name)) {
+    return Invalid(feature, absl::StrCat("its fact's name '", feature.fact.name, "' is not ", kNameRule));
+  }
+  switch (feature.kind) {
+    case Feature::Kind::kConstant:
+      block.size = 1;
+      names = {feature.name};
+      break;
+    case Feature::Kind::kNumeric:
+      RETURN_IF_ERROR(CheckNumeric(feature));
+      block.size = 1;
+      block.is_hidden = feature.only_in_crosses;
+      block.min = feature.min;
+      block.max = feature.max;
+      if ((feature.transform == Transform::kLog1p && feature.min <= -1) ||
+          (feature.transform == Transform::kSqrt && feature.min < 0)) {
+        block.min = 0;
+        block.max = std::max(feature.max, 0.0);
+      }
+      names = {feature.name};
+      break;
+    case Feature::Kind::kOneHot:
+      RETURN_IF_ERROR(CheckOneHot(feature));
+      block.size = static_cast<int>(std::min<size_t>(feature.values.size(), kMaxDim + 1));
+      for (int i = 0; i < block.size; ++i) {
+        const std::string& text = feature.values[i];
+        Value value{text, 0, false, i};
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value.number);
+        value.is_number = error == std::errc() && end == text.data() + text.size() && std::isfinite(value.number) &&
+                          NumberText(value.number) == text;
+        block.values.push_back(std::move(value));
+        names.push_back(absl::StrCat(feature.name, "=", text));
+      }
+      std::sort(block.values.begin(), block.values.end(),
+                [](const Value& a, const Value& b) { return a.text < b.text; });
+      break;
+    case Feature::Kind::kBucket:
+      RETURN_IF_ERROR(CheckBucket(feature));
+      block.size = static_cast<int>(std::min<size_t>(feature.boundaries.size(), kMaxDim)) + 1;
+      for (int i = 0; i < block.size; ++i) {
+        const std::string low = i == 0 ? "-inf" : NumberText(feature.boundaries[i - 1]);
+        const std::string high = i + 1 == block.size ? "inf" : NumberText(feature.boundaries[i]);
+        names.push_back(absl::StrCat(feature.name, "[", low, ",", high, ")"));
+      }
+      break;
+    case Feature::Kind::kCross:
+      RETURN_IF_ERROR(AddCross(feature, block));
+      break;
+    default:
+      return Invalid(feature, "unknown kind");
+  }
+  if (feature.only_in_crosses && feature.kind != Feature::Kind::kNumeric) {
+    return Invalid(feature, "only a numeric feature can be only in crosses");
+  }
+  if (block.is_hidden) names.clear();
+  if (!block.is_hidden && block.begin + block.size > kMaxDim) {
+    return Invalid(feature, absl::StrCat("with it the list has more than ", kMaxDim, " columns"));
+  }
+  if (feature.kind == Feature::Kind::kCross) {
+    const auto column_name = [this](const Block& of, int column) -> const std::string& {
+      return of.is_hidden ? list_.features[of.feature].name : column_names_[of.begin + column];
+    };
+    for (int l = 0; l < blocks_[block.left].size; ++l) {
+      for (int r = 0; r < blocks_[block.right].size; ++r) {
+        names.push_back(absl::StrCat(column_name(blocks_[block.left], l), "*", column_name(blocks_[block.right], r)));
+      }
+    }
+  }
+  if (reads_fact) block.fact = FactIndex(feature.fact);
+  for (std::string& name : names) column_names_.push_back(std::move(name));
+  list_.features.push_back(feature);  // FindBlock reads the names here; Make replaces it by the same list
+  blocks_.push_back(std::move(block));
+  return absl::OkStatus();
+}
+
+absl::Status Encoder::AddCross(const Feature& feature, Block& block) {
+  block.left = FindBlock(feature.left);
+  block.right = FindBlock(feature.right);
+  for (const auto& [index, name] : {std::pair(block.left, &feature.left), std::pair(block.right, &feature.right)}) {
+    if (index < 0) return Invalid(feature, absl::StrCat("'", *name, "' is not the name of an earlier feature"));
+  }
+  block.size = blocks_[block.left].size * blocks_[block.right].size;
+  return absl::OkStatus();
+}
+
+int Encoder::FactIndex(const FactName& name) {
+  const auto found = std::find(facts_.begin(), facts_.end(), name);
+  if (found != facts_.end()) return static_cast<int>(found - facts_.begin());
+  facts_.push_back(name);
+  return static_cast<int>(facts_.size()) - 1;
+}
+
+int Encoder::FindBlock(absl::string_view name) const {
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    if (list_.features[i].name == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+void Encoder::EncodeOneHot(const Block& block, const Fact& fact, absl::Span<float> columns) const {
+  if (fact.kind == Fact::Kind::kText) {
+    const auto found = std::lower_bound(block.values.begin(), block.values.end(), fact.text,
+                                        [](const Value& value, absl::string_view text) { return value.text < text; });
+    if (found != block.values.end() && found->text == fact.text) columns[found->column] = 1;
+  } else if (fact.kind == Fact::Kind::kNumber) {
+    for (const Value& value : block.values) {
+      if (value.is_number && value.number == fact.number) columns[value.column] = 1;
+    }
+  }
+}
+
+double Encoder::NumericValue(const Block& block, const Fact& fact) const {
+  const Feature& feature = list_.features[block.feature];
+  if (!IsNumber(fact)) return feature.missing_value;
+  return Transformed(feature, std::clamp(fact.number, block.min, block.max)) * feature.multiplier;
+}
+
+void Encoder::EncodeRow(absl::Span<const Fact> facts, absl::Span<float> row) const {
+  CHECK(facts.size() == facts_.size() && row.size() == column_names_.size());
+  for (const Block& block : blocks_) {
+    if (block.is_hidden) continue;
+    const Feature& feature = list_.features[block.feature];
+    const absl::Span<float> columns = row.subspan(block.begin, block.size);
+    if (feature.kind != Feature::Kind::kCross) std::fill(columns.begin(), columns.end(), 0.0f);
+    switch (feature.kind) {
+      case Feature::Kind::kConstant:
+        columns[0] = 1;
+        break;
+      case Feature::Kind::kNumeric:
+        columns[0] = ToColumn(NumericValue(block, facts[block.fact]));
+        break;
+      case Feature::Kind::kOneHot:
+        EncodeOneHot(block, facts[block.fact], columns);
+        break;
+      case Feature::Kind::kBucket:
+        if (const Fact& fact = facts[block.fact]; IsNumber(fact)) {
+          columns[std::upper_bound(feature.boundaries.begin(), feature.boundaries.end(), fact.number) -
+                  feature.boundaries.begin()] = 1;
+        }
+        break;
+      case Feature::Kind::kCross: {
+        const Block& left = blocks_[block.left];
+        const Block& right = blocks_[block.right];
+        const auto value = [this, &facts, &row](const Block& of, int column) -> double {
+          return of.is_hidden ? ToColumn(NumericValue(of, facts[of.fact])) : row[of.begin + column];
+        };
+        for (int l = 0; l < left.size; ++l) {
+          const double factor = value(left, l);
+          for (int r = 0; r < right.size; ++r) {
+            columns[l * right.size + r] = factor == 0 ? 0.0f : ToColumn(factor * value(right, r));
+          }
+        }
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace offerd

@@ -1,0 +1,66 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "core/candidates/catalogue.h"
+#include "core/features/feature_list.h"
+#include "core/features/population.h"
+#include "core/features/profile.h"
+#include "core/types.h"
+
+namespace offerd {
+
+// A fact given inline; belongs to the caller.
+struct NamedFact {
+  absl::string_view name;
+  Fact fact;
+};
+
+// Everything the facts about one candidate are taken from.
+struct FactSources {
+  TimeMicros now = 0;
+  absl::Span<const NamedFact> context;
+  const Profile* profile = nullptr;  // null: unknown, or consent denied
+  const Catalogue* catalogue = nullptr;
+  const Population* population = nullptr;
+};
+
+// The facts that a feature list reads, found once when the policy is set: which come with the request, which from the
+// customer or the catalogue, and which the server computes. docs/features.md lists the computed ones.
+//
+// Threads  Immutable once made.
+// Errors   Make: InvalidArgument names an unknown computed fact and lists the known ones.
+class FactPlan {
+ public:
+  static absl::StatusOr<FactPlan> Make(absl::Span<const FactName> names);
+
+  // facts.size() == number of names, in their order. Fills what is the same for all candidates; the rest becomes missing.
+  void FillShared(const FactSources& sources, absl::Span<Fact> facts) const;
+  // Fills what depends on the candidate. `offer` is null when the catalogue does not know it.
+  void FillCandidate(const FactSources& sources, OfferIndex index, const CatalogueOffer* offer,
+                     absl::Span<const NamedFact> inline_facts, absl::Span<Fact> facts) const;
+
+  // Names of the computed facts, with what each says: the source of docs/features.md.
+  struct Description {
+    absl::string_view name;
+    absl::string_view text;
+  };
+  static absl::Span<const Description> Computed();
+
+ private:
+  struct Reader {
+    FactScope scope;
+    int computed = -1;  // number in Computed()
+    std::string name;
+    bool shared = false;
+  };
+  std::vector<Reader> readers_;
+  bool reads_offer_affinity_ = false;
+  bool reads_name_affinity_ = false;
+  bool reads_rates_ = false;
+};
+
+}  // namespace offerd

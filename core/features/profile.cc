@@ -1,0 +1,170 @@
+#include "core/features/profile.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace offerd {
+namespace {
+
+void CountInto(Affinity& affinity, TimeMicros time, uint32_t visit) {
+  if (affinity.visits == 0) {
+    affinity.first = time;
+    affinity.last = time;
+    affinity.decayed = 1;
+  } else if (time >= affinity.last) {
+    affinity.decayed = affinity.decayed * Decay(affinity.last, time, kAffinityHalfLifeDays) + 1;
+    affinity.last = time;
+  } else {
+    affinity.decayed += Decay(time, affinity.last, kAffinityHalfLifeDays);
+    affinity.first = std::min(affinity.first, time);
+  }
+  ++affinity.visits;
+  affinity.last_visit = visit;
+}
+
+// Do two ascending lists share an entry?
+bool Intersect(absl::Span<const ItemIndex> few, absl::Span<const ItemIndex> many) {
+  if (few.size() > many.size()) std::swap(few, many);
+  for (const ItemIndex item : few) {
+    if (std::binary_search(many.begin(), many.end(), item)) return true;
+  }
+  return false;
+}
+
+bool KeyLess(const Affinity& affinity, uint64_t key) { return affinity.key < key; }
+
+}  // namespace
+
+double Decay(TimeMicros earlier, TimeMicros later, double half_life_days) {
+  if (later <= earlier) return 1;
+  return std::exp2(-static_cast<double>(later - earlier) / (half_life_days * static_cast<double>(kMicrosPerDay)));
+}
+
+void Profile::Count(uint64_t key, TimeMicros time) {
+  auto at = std::lower_bound(affinities_.begin(), affinities_.end(), key, KeyLess);
+  if (at == affinities_.end() || at->key != key) {
+    at = affinities_.insert(at, Affinity{});
+    at->key = key;
+  }
+  if (at->visits == 0 || at->last_visit != num_visits_) CountInto(*at, time, num_visits_);
+}
+
+bool Profile::AddVisit(TimeMicros time, uint64_t order, absl::Span<const ItemIndex> items, const Catalogue& catalogue,
+                       Sequence sequence, int64_t max_bytes, std::vector<ItemIndex>& touched) {
+  CatchUpWithCatalogue(catalogue);
+  touched.assign(items.begin(), items.end());
+  std::sort(touched.begin(), touched.end());
+  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+
+  const bool begins = order == 0 || visits_.empty() || visits_.back().order != order;
+  if (begins) {
+    if (num_visits_ == 0) {
+      first_visit_ = last_visit_ = time;
+      decayed_visits_ = 1;
+    } else if (time >= last_visit_) {
+      decayed_visits_ = decayed_visits_ * Decay(last_visit_, time, kAffinityHalfLifeDays) + 1;
+      last_visit_ = time;
+    } else {
+      decayed_visits_ += Decay(time, last_visit_, kAffinityHalfLifeDays);
+      first_visit_ = std::min(first_visit_, time);
+    }
+    ++num_visits_;
+    visits_.push_back({time, order, 0});
+  } else {
+    const auto visit_begin = items_.end() - visits_.back().num_items;
+    touched.erase(std::remove_if(touched.begin(), touched.end(),
+                                 [&](ItemIndex item) { return std::binary_search(visit_begin, items_.end(), item); }),
+                  touched.end());
+  }
+  Visit& visit = visits_.back();
+  for (const ItemIndex item : touched) {
+    const CatalogueItem& entry = catalogue.ItemAt(item);
+    if (entry.category != kNoName) Count(AffinityKey(Affinity::Kind::kCategory, static_cast<uint32_t>(entry.category)), visit.time);
+    if (entry.brand != kNoName) Count(AffinityKey(Affinity::Kind::kBrand, static_cast<uint32_t>(entry.brand)), visit.time);
+    for (const OfferIndex offer : catalogue.Covering(item)) {
+      Count(AffinityKey(Affinity::Kind::kOffer, static_cast<uint32_t>(offer)), visit.time);
+    }
+  }
+  items_.insert(items_.end(), touched.begin(), touched.end());
+  visit.num_items += static_cast<uint32_t>(touched.size());
+  std::sort(items_.end() - visit.num_items, items_.end());
+  num_lines_ += static_cast<int64_t>(touched.size());
+  folded_sequence_ = sequence;
+  Trim(max_bytes);
+  return begins;
+}
+
+void Profile::Trim(int64_t max_bytes) {
+  size_t gone = 0;
+  size_t gone_items = 0;
+  int64_t bytes = history_bytes();
+  while (bytes > max_bytes && gone + 1 < visits_.size()) {
+    bytes -= static_cast<int64_t>(sizeof(Visit) + visits_[gone].num_items * sizeof(ItemIndex));
+    gone_items += visits_[gone].num_items;
+    ++gone;
+  }
+  visits_.erase(visits_.begin(), visits_.begin() + static_cast<std::ptrdiff_t>(gone));
+  items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(gone_items));
+}
+
+bool Profile::SumOfHistory(absl::Span<const ItemIndex> covered, Affinity& sum) const {
+  sum = Affinity{};
+  size_t at = 0;
+  uint32_t number = num_visits_ - static_cast<uint32_t>(visits_.size());
+  for (const Visit& visit : visits_) {
+    ++number;
+    if (Intersect(covered, absl::MakeConstSpan(items_).subspan(at, visit.num_items))) CountInto(sum, visit.time, number);
+    at += visit.num_items;
+  }
+  return sum.visits > 0;
+}
+
+void Profile::CatchUpWithCatalogue(const Catalogue& catalogue) {
+  for (const OfferIndex index : catalogue.offer_table().by_coverage) {
+    const CatalogueOffer& offer = catalogue.OfferAt(index);
+    if (offer.coverage_sequence <= folded_sequence_) break;
+    const uint64_t key = AffinityKey(Affinity::Kind::kOffer, static_cast<uint32_t>(index));
+    auto at = std::lower_bound(affinities_.begin(), affinities_.end(), key, KeyLess);
+    const bool present = at != affinities_.end() && at->key == key;
+    Affinity sum;
+    if (SumOfHistory(offer.items, sum)) {
+      sum.key = key;
+      if (present) {
+        *at = sum;
+      } else {
+        affinities_.insert(at, sum);
+      }
+    } else if (present) {
+      affinities_.erase(at);
+    }
+  }
+}
+
+const Affinity* Profile::Find(Affinity::Kind kind, uint32_t index) const {
+  const uint64_t key = AffinityKey(kind, index);
+  const auto at = std::lower_bound(affinities_.begin(), affinities_.end(), key, KeyLess);
+  return at != affinities_.end() && at->key == key ? &*at : nullptr;
+}
+
+const Affinity* Profile::OfferAffinity(OfferIndex index, const CatalogueOffer& offer, Affinity& scratch) const {
+  if (offer.coverage_sequence > folded_sequence_) return SumOfHistory(offer.items, scratch) ? &scratch : nullptr;
+  return Find(Affinity::Kind::kOffer, static_cast<uint32_t>(index));
+}
+
+Profile::Parts Profile::ToParts() const {
+  return {folded_sequence_, num_visits_, first_visit_, last_visit_, num_lines_, decayed_visits_, visits_, items_, affinities_};
+}
+
+void Profile::SetParts(Parts parts) {
+  folded_sequence_ = parts.folded_sequence;
+  num_visits_ = parts.num_visits;
+  first_visit_ = parts.first_visit;
+  last_visit_ = parts.last_visit;
+  num_lines_ = parts.num_lines;
+  decayed_visits_ = parts.decayed_visits;
+  visits_ = std::move(parts.visits);
+  items_ = std::move(parts.items);
+  affinities_ = std::move(parts.affinities);
+}
+
+}  // namespace offerd

@@ -1,0 +1,141 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/learn/linear_statistics.h"
+#include "core/learn/state.h"
+#include "core/persistent_map.h"
+#include "core/records.h"
+#include "core/types.h"
+
+namespace offerd {
+
+// A shown slot whose reward may still change.
+struct OpenSlot {
+  OfferId offer_id;
+  Eigen::VectorXf x;  // empty: nothing learns from it
+  SlotWeight weight;  // forgetting as of the half-life count below
+  int64_t half_lives = 0;  // whole half-lives t0 had moved when it was added
+  bool is_active = false;  // shown: counted in the statistics when there is x
+  bool is_rewarded = false;
+  double earned = 0;  // sum or max of what events were worth
+};
+
+struct OpenDecision {
+  std::shared_ptr<const PlacementState> placement;  // as it was when the decision was folded
+  std::string learner;
+  Sequence learner_sequence = 0;
+  TimeMicros time = 0;
+  TimeMicros window_end = 0;  // inclusive
+  TimeMicros close_time = 0;  // window and lateness
+  Sequence sequence = 0;
+  std::vector<OpenSlot> slots;
+};
+
+// What one policy has learned, and where its clock stands.
+struct PolicyLearning {
+  LinearStatistics statistics{1};
+  TimeMicros epoch = 0;       // t0 = epoch + half_lives whole half-lives
+  int64_t half_lives = 0;
+  bool has_epoch = false;
+  TimeMicros newest = 0;      // T: the largest impression time included
+  double largest_reward = 1;  // declared by a placement that uses it
+  int64_t apprentice_decisions = 0;
+  int64_t apprentice_agreements = 0;
+  bool has_news = true;  // since the newest publication; says when to publish, never what
+};
+
+// A copy of the whole fold for a base. Give it back to the writer to be destroyed.
+struct FoldImage {
+  State state;
+  std::map<std::string, PolicyLearning> learning;
+  PersistentMap<OpenDecision> open;
+  FoldLimits limits;
+};
+
+// Everything that follows from the log, and nothing else: state = fold over records. The server's learner, a restart and
+// `offerctl replay` all run this one class, so they agree to the bit.
+//
+// Source   design.md sections 1 (idea 3) and 4.
+// Threads  Not safe; one writer owns it. state() may be copied by the writer and handed to readers.
+// Errors   Apply: DataLoss for a sequence out of order. Nothing else can fail: what a record asks for and cannot have is counted.
+// Cost     A decision O(slots d^2), an event O(lines + slots d), the rest as the parts say.
+class Fold {
+ public:
+  Fold() = default;
+  explicit Fold(FoldLimits limits) : limits_(limits) {}  // until the log says otherwise
+
+  absl::Status Apply(const LogEntry& entry);
+
+  // What would become of an event now: applied, or late or orphan because of its decision. `knows_decision`: the decision is
+  // in the log, perhaps closed. Decided before the event is logged, and logged with it.
+  Fate Classify(const Event& event, bool knows_decision) const;
+
+  // The publication of what a policy has learned so far. Nothing changes: the record must be logged as the very next one and
+  // applied; Apply then reuses the factorisation. NotFound, or FailedPrecondition when the model cannot be published.
+  absl::StatusOr<Publication> Prepare(const std::string& policy, bool kept);
+
+  // Has the policy learned anything since its newest publication?
+  bool HasNews(const std::string& policy) const;
+
+  const State& state() const { return state_; }
+  const std::map<std::string, PolicyLearning>& learning() const { return learning_; }
+  const PersistentMap<OpenDecision>& open_decisions() const { return open_; }
+  const OpenDecision* FindOpen(const DecisionId& id) const { return open_.Find(id.value()); }
+  FoldLimits limits() const { return limits_; }
+
+  FoldImage Image() const { return {state_, learning_, open_, limits_}; }
+
+  // For loading a base into a new Fold.
+  State& MutableState() { return state_; }
+  void RestoreLearning(const std::string& policy, PolicyLearning learning) { learning_[policy] = std::move(learning); }
+  void RestoreOpen(const DecisionId& id, OpenDecision decision);
+  void RestoreLimits(FoldLimits limits) { limits_ = limits; }
+
+ private:
+  void FoldIn(const DecisionChange& change, const LogEntry& entry);
+  void FoldIn(const Event& event, const LogEntry& entry);
+  void FoldIn(const Activation& activation, const LogEntry& entry);
+  void FoldIn(const ItemsUpserted& change, const LogEntry& entry);
+  void FoldIn(const OffersUpserted& change, const LogEntry& entry);
+  void FoldIn(const ItemDeleted& change, const LogEntry& entry);
+  void FoldIn(const OfferDeleted& change, const LogEntry& entry);
+  void FoldIn(const CustomersUpserted& change, const LogEntry& entry);
+  void FoldIn(const CustomerErased& change, const LogEntry& entry);
+  void FoldIn(const PlacementSet& change, const LogEntry& entry);
+  void FoldIn(const PlacementDeleted& change, const LogEntry& entry);
+  void FoldIn(const PolicySet& change, const LogEntry& entry);
+  void FoldIn(const Publication& publication, const LogEntry& entry);
+  void FoldIn(const RollBack& roll_back, const LogEntry& entry);
+  void FoldIn(const FoldLimits& limits, const LogEntry& entry);
+
+  void AddToProfile(const Event& event, Sequence sequence);
+  void Reward(OpenDecision& open, const Event& event);
+  void ActivateSlot(OpenDecision& open, OpenSlot& slot, TimeMicros time);
+  void SetEarned(OpenDecision& open, OpenSlot& slot, double earned);
+  PolicyLearning* LearningOf(const OpenDecision& open);
+  void Close(TimeMicros now);
+  absl::StatusOr<PublishedPolicy> MakePublication(const PolicyState& policy, Publication record) const;
+  PolicyState* MutatePolicy(absl::string_view name);
+  void DeclareLargestRewards();
+
+  // The fold.
+  FoldLimits limits_;
+  State state_;
+  std::map<std::string, PolicyLearning> learning_;
+  PersistentMap<OpenDecision> open_;
+  std::set<std::pair<TimeMicros, std::string>> closing_;  // (close time, decision id) of open_
+  // Made by Prepare, used by the next Apply.
+  std::shared_ptr<const PublishedPolicy> prepared_;
+  // Scratch.
+  std::vector<ItemIndex> items_, touched_, held_;
+};
+
+}  // namespace offerd

@@ -1,0 +1,69 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/candidates/catalogue.h"
+#include "core/features/encoder.h"
+#include "core/features/facts.h"
+#include "core/features/population.h"
+#include "core/features/profile.h"
+#include "core/learn/counters.h"
+#include "core/persistent_map.h"
+#include "core/policy/linear_policy.h"
+#include "core/records.h"
+#include "core/types.h"
+
+namespace offerd {
+
+struct PlacementState {
+  Placement placement;
+  Sequence sequence = 0;  // log record that set it: its version
+};
+
+// A publication and the record that made it.
+struct PublishedPolicy {
+  Publication record;
+  LinearPolicy policy;
+};
+
+struct PolicyState {
+  Policy policy;
+  Sequence model_sequence = 0;  // log record that began this model
+  // Linear only:
+  std::shared_ptr<const Encoder> encoder;
+  std::shared_ptr<const FactPlan> plan;
+  std::shared_ptr<const PublishedPolicy> in_force;            // never null once set: an empty model is published with it
+  std::vector<std::shared_ptr<const PublishedPolicy>> kept;   // for a roll back, oldest first, at most kMaxKept
+  uint64_t newest_version = 0;
+  bool is_pinned = false;
+
+  static constexpr size_t kMaxKept = 16;
+};
+
+// Everything a request reads, as it is after one log record. Copies are free and stay as they were: a request pins one.
+//
+// Threads  Copied, changed and destroyed by the one writer; read by any thread while nobody changes that copy.
+struct State {
+  Sequence sequence = 0;
+  TimeMicros now = 0;  // the log's time: the largest time of a record so far, imports of the past left out
+  Catalogue catalogue;
+  PersistentMap<Profile> customers;
+  Population population;
+  PersistentMap<std::shared_ptr<const PlacementState>> placements;
+  PersistentMap<std::shared_ptr<const PolicyState>> policies;
+  Counters counters;
+  int64_t num_open = 0;  // decisions whose rewards may still change
+
+  const PlacementState* FindPlacement(absl::string_view name) const {
+    const auto* found = placements.Find(name);
+    return found == nullptr ? nullptr : found->get();
+  }
+  const PolicyState* FindPolicy(absl::string_view name) const {
+    const auto* found = policies.Find(name);
+    return found == nullptr ? nullptr : found->get();
+  }
+};
+
+}  // namespace offerd

@@ -1,0 +1,212 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/features/feature_list.h"
+#include "core/slate/slate.h"
+#include "core/types.h"
+
+// What the log says, as core sees it. store/records translates to and from the stored protobufs; the meaning of each field
+// is documented once, in proto/offerd/v1. Everything here has passed the edge: finite, in range, valid UTF-8.
+namespace offerd {
+
+struct NamedValue {
+  std::string name;
+  bool is_text = false;
+  double number = 0;
+  std::string text;
+};
+
+enum class Consent : uint8_t { kUnspecified, kGranted, kDenied };
+
+// Numbers are those of offerd.v1.EventKind.
+enum class EventKind : uint8_t {
+  kUnspecified, kImpression, kClick, kAddToCart, kPurchase, kRefund, kDismiss, kView, kSearch, kWishlist
+};
+inline constexpr int kNumEventKinds = 10;
+
+// Numbers are those of offerd.v1.Fate.
+enum class Fate : uint8_t { kUnspecified, kApplied, kDuplicate, kLate, kOrphan, kRefused };
+inline constexpr int kNumFates = 6;
+
+struct Item {
+  ItemId id;
+  std::vector<std::string> category_path;
+  std::string brand;
+  int64_t price_micros = 0;
+  int64_t cost_micros = 0;
+  std::string currency;
+  std::vector<NamedValue> attributes;
+  std::vector<std::string> unavailable_markets;
+};
+
+inline constexpr TimeMicros kForever = INT64_MAX;
+
+struct Offer {
+  OfferId id;
+  std::string label;
+  std::string campaign;
+  std::vector<std::string> item_ids;
+  std::string category;
+  std::vector<std::string> markets;
+  TimeMicros starts_at = INT64_MIN;
+  TimeMicros ends_at = kForever;
+  std::string currency;
+  int64_t cost_micros = 0;
+  int64_t budget_micros = 0;
+  int64_t stock = 0;
+  bool requires_consent = false;
+  bool only_sent = false;
+  std::vector<std::string> audiences;
+  std::vector<NamedValue> attributes;
+};
+
+struct Customer {
+  CustomerId id;
+  Consent consent = Consent::kUnspecified;
+  std::vector<std::string> audiences;
+  std::vector<std::string> campaigns;
+  std::vector<NamedValue> attributes;
+};
+
+enum class PolicyKind : uint8_t { kFixed, kRandom, kLinear };
+
+struct Policy {
+  std::string name;
+  PolicyKind kind = PolicyKind::kFixed;
+  std::vector<std::string> order;              // fixed
+  RandomKind random_kind = RandomKind::kUniform;  // random
+  int reach = 3;                               // random, bounded
+  FeatureList features;                        // linear, as are the rest
+  double ridge = 10;
+  double half_life_days = 0;  // 0 = none
+  int bag_size = 32;
+  double scale = 0.5;
+  int publish_every_ms = 10;
+};
+
+enum class Mode : uint8_t { kUnspecified, kLive, kApprentice, kLogOnly };
+
+struct RewardSpec {
+  enum class Value : uint8_t { kByKind, kRevenue };
+  enum class Aggregation : uint8_t { kSum, kMax };
+  Value value = Value::kByKind;
+  double weights[kNumEventKinds] = {};  // by kind; the translation puts 1 at kPurchase where none is declared
+  bool counts[kNumEventKinds] = {};     // kinds that were declared
+  Aggregation aggregation = Aggregation::kSum;
+  double default_reward = 0;
+  double value_cap = 0;  // major units; 0 = none
+  double largest = 1;
+};
+
+struct Placement {
+  std::string name;
+  std::string policy;
+  std::string fixed_policy;  // empty = popularity
+  Mode mode = Mode::kUnspecified;
+  int slate_size = 10;
+  ExplorerSpec explorer;  // epsilon resolved
+  bool epsilon_set = false;
+  RandomShare randomised_share{0.05, RandomKind::kBounded, 3};
+  bool share_on_fixed_order = false;  // base of the bounded share
+  RewardSpec reward;
+  int64_t window_seconds = 604'800;
+  int64_t max_lateness_seconds = 86'400;
+  double matrix_share = 0.01;
+  std::vector<std::string> campaigns;
+};
+
+struct EventLine {
+  std::string item_id;
+  int64_t quantity = 1;
+  int64_t revenue_micros = 0;
+};
+
+struct Event {
+  EventId id;
+  EventKind kind = EventKind::kUnspecified;
+  CustomerId customer_id;  // empty: unknown, erased, or consent denied
+  DecisionId decision_id;
+  OfferId offer_id;
+  std::string market;
+  TimeMicros time = 0;  // resolved
+  std::string order_id;
+  std::vector<EventLine> lines;
+  std::string currency;
+  EventId reverses_event_id;
+  bool history = false;
+  Fate fate = Fate::kUnspecified;  // decided before it was logged
+};
+
+// The part of a decision that learning needs; the stored record holds more.
+struct DecisionChange {
+  struct Slot {
+    OfferId offer_id;
+    Eigen::VectorXf x;  // empty where the policy has no features
+  };
+  DecisionId id;
+  CustomerId customer_id;
+  std::string placement;
+  std::string learner;  // policy that learns; empty: none
+  Sequence learner_sequence = 0;  // log record that made that model: another one does not learn from it
+  std::string policy;   // that answered
+  bool deferred = false;
+  bool has_agreement = false;
+  bool agreed = false;
+  std::vector<Slot> slots;
+};
+
+struct Activation {
+  DecisionId decision_id;
+  std::vector<int> slots;  // empty = all
+};
+
+struct ItemsUpserted { std::vector<Item> items; };
+struct OffersUpserted { std::vector<Offer> offers; };
+struct CustomersUpserted { std::vector<Customer> customers; };
+struct ItemDeleted { ItemId id; };
+struct OfferDeleted { OfferId id; };
+struct CustomerErased { CustomerId id; };
+struct PlacementSet { Placement placement; };
+struct PlacementDeleted { std::string name; };
+struct PolicySet { Policy policy; };
+
+struct Publication {
+  std::string policy;
+  uint64_t version = 0;
+  Sequence included_sequence = 0;
+  TimeMicros reference_micros = 0;  // T
+  double lambda = 0;
+  double sigma = 0;
+  int bag_size = 0;
+  double scale = 0;
+  uint64_t bag_seed = 0;
+  bool kept = false;
+};
+
+struct RollBack {
+  std::string policy;
+  uint64_t version = 0;
+};
+
+// What the fold keeps of a customer and of open decisions.
+struct FoldLimits {
+  int64_t profile_bytes = 16'384;
+  int64_t max_open_decisions = 200'000;
+  friend bool operator==(const FoldLimits&, const FoldLimits&) = default;
+};
+
+using Change = std::variant<DecisionChange, Event, Activation, ItemsUpserted, OffersUpserted, ItemDeleted, OfferDeleted,
+                            CustomersUpserted, CustomerErased, PlacementSet, PlacementDeleted, PolicySet, Publication, RollBack, FoldLimits>;
+
+struct LogEntry {
+  Sequence sequence = 0;
+  TimeMicros time = 0;  // the log's time
+  bool erased = false;
+  Change change;
+};
+
+}  // namespace offerd

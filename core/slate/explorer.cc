@@ -1,0 +1,105 @@
+#include "core/slate/explorer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "core/check.h"
+
+namespace offerd {
+namespace {
+
+constexpr int kLanes = 8;
+typedef float FloatLanes __attribute__((vector_size(kLanes * sizeof(float))));
+typedef int32_t IntLanes __attribute__((vector_size(kLanes * sizeof(int32_t))));
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+// Eight neighbouring members at once; the same answer as ScanMember for each.
+void ScanLanes(const FloatRowMatrix& scores, absl::Span<const int32_t> open_by_tie, Eigen::Index first_column,
+               int32_t* winners) {
+  const float* base = scores.data() + first_column;
+  const Eigen::Index stride = scores.cols();
+  FloatLanes best = kLowest - FloatLanes{};
+  IntLanes winner = open_by_tie.front() - IntLanes{};
+  for (int32_t candidate : open_by_tie) {
+    FloatLanes score;
+    std::memcpy(&score, base + candidate * stride, sizeof(score));
+    const IntLanes is_better = score > best;
+    best = is_better ? score : best;
+    winner = (is_better & candidate) | (~is_better & winner);
+  }
+  std::memcpy(winners, &winner, sizeof(winner));
+}
+
+int32_t ScanMember(const FloatRowMatrix& scores, absl::Span<const int32_t> open_by_tie, Eigen::Index column) {
+  float best = kLowest;
+  int32_t winner = open_by_tie.front();
+  for (int32_t candidate : open_by_tie) {
+    const float score = scores(candidate, column);
+    if (score > best) {
+      best = score;
+      winner = candidate;
+    }
+  }
+  return winner;
+}
+
+int32_t BestByMean(absl::Span<const double> mean, absl::Span<const int32_t> open_by_tie) {
+  double best = -std::numeric_limits<double>::infinity();
+  int32_t winner = open_by_tie.front();
+  for (int32_t candidate : open_by_tie) {
+    if (mean[candidate] > best) {
+      best = mean[candidate];
+      winner = candidate;
+    }
+  }
+  return winner;
+}
+
+}  // namespace
+
+absl::Status CheckExplorer(const ExplorerSpec& spec) {
+  if (spec.epsilon >= 0 && spec.epsilon <= 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("epsilon: expected 0 to 1, found ", spec.epsilon));
+}
+
+void BagWinners::Update(const FloatRowMatrix& scores, absl::Span<const int32_t> open_by_tie,
+                        absl::Span<const uint8_t> is_open, bool some_opened) {
+  const int members = static_cast<int>(scores.cols()) - 1;
+  const bool scan_all = !is_known_ || some_opened || static_cast<int>(winners_.size()) != members;
+  winners_.resize(members);
+  const auto is_stale = [&](int m) { return scan_all || !is_open[winners_[m]]; };
+  int m = 0;
+  for (; m + kLanes <= members; m += kLanes) {
+    bool any_stale = false;
+    for (int lane = 0; lane < kLanes && !any_stale; ++lane) any_stale = is_stale(m + lane);
+    if (any_stale) ScanLanes(scores, open_by_tie, m + 1, winners_.data() + m);
+  }
+  for (; m < members; ++m) {
+    if (is_stale(m)) winners_[m] = ScanMember(scores, open_by_tie, m + 1);
+  }
+  is_known_ = true;
+}
+
+void ExplorerDistribution(const ExplorerSpec& spec, absl::Span<const double> mean, absl::Span<const int32_t> winners,
+                          absl::Span<const int32_t> open_by_tie, absl::Span<double> probability) {
+  DCHECK(CheckExplorer(spec).ok());
+  std::fill(probability.begin(), probability.end(), 0.0);
+  if (open_by_tie.empty()) return;
+  const double epsilon = spec.kind == ExplorerKind::kGreedy ? 0.0 : spec.epsilon;
+  if (spec.kind == ExplorerKind::kThompson && !winners.empty()) {
+    // Counts first: whole numbers are exact, so that the probability is (1 - epsilon) count / M without summed
+    // rounding.
+    for (int32_t winner : winners) probability[winner] += 1;
+    const double members = static_cast<double>(winners.size());
+    for (int32_t candidate : open_by_tie) probability[candidate] = (1 - epsilon) * (probability[candidate] / members);
+  } else {
+    probability[BestByMean(mean, open_by_tie)] = 1 - epsilon;
+  }
+  if (epsilon == 0) return;
+  const double spread = epsilon / static_cast<double>(open_by_tie.size());
+  for (int32_t candidate : open_by_tie) probability[candidate] += spread;
+}
+
+}  // namespace offerd

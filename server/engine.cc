@@ -1,0 +1,149 @@
+#include "server/engine.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/hash.h"
+#include "core/status_macros.h"
+#include "server/bad_request.h"
+#include "server/log.h"
+#include "store/decision_records.h"
+
+namespace offerd {
+namespace {
+
+FoldLimits FoldLimitsOf(const ServerConfig& config) { return {config.profile_bytes, config.max_open_decisions}; }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const ServerConfig& config, std::unique_ptr<Store> store, Metrics* metrics,
+                                                       std::function<TimeMicros()> now_micros) {
+  ASSIGN_OR_RETURN(Recovery recovery, Recover(*store));
+  for (const std::string& problem : recovery.set_aside) Log(LogLevel::kError, "snapshot_set_aside", {{"reason", problem}});
+  Log(LogLevel::kInfo, "recovered", {{"base", recovery.base},
+                                     {"replayed", recovery.replayed},
+                                     {"last_sequence", store->last_sequence()}});
+  auto engine = std::unique_ptr<Engine>(new Engine(config, std::move(store), metrics, std::move(now_micros), std::move(recovery)));
+  engine->RestoreReplies();
+  return engine;
+}
+
+Engine::Engine(const ServerConfig& config, std::unique_ptr<Store> store, Metrics* metrics, std::function<TimeMicros()> now_micros,
+               Recovery recovery)
+    : config_(config),
+      limits_(LimitsOf(config)),
+      store_(std::move(store)),
+      metrics_(metrics),
+      now_micros_(std::move(now_micros)),
+      start_micros_(now_micros_()),
+      instance_seed_(MixHash(StableHash(config.salt), static_cast<uint64_t>(start_micros_))),
+      recovery_(std::move(recovery)),
+      replies_(config.max_stored_replies, config.request_id_lifetime_seconds),
+      writer_(std::make_unique<Writer>(config_, store_.get(), std::move(recovery_.fold), metrics_, &snapshot_, now_micros_)),
+      maintenance_(std::make_unique<Maintenance>(config_, store_.get(), writer_.get(), metrics_, &snapshot_, now_micros_)) {}
+
+Engine::~Engine() { (void)Stop(); }
+
+void Engine::Start() {
+  writer_->Start();
+  maintenance_->Start();
+  is_running_ = true;
+  const FoldLimits limits = FoldLimitsOf(config_);
+  Writer::Task task;
+  task.plan = [limits](Writer::Plan& plan) {
+    if (plan.fold().limits() == limits) return;
+    v1::stored::LogRecord record;
+    record.mutable_limits_set()->set_profile_bytes(limits.profile_bytes);
+    record.mutable_limits_set()->set_max_open_decisions(limits.max_open_decisions);
+    (void)plan.Log(std::move(record), plan.log_now(), true);
+  };
+  (void)writer_->Submit(std::move(task));  // the queue is empty: nothing else runs yet
+  RestoreErasures();
+}
+
+absl::Status Engine::Stop() {
+  if (!is_running_) return absl::OkStatus();
+  is_running_ = false;
+  maintenance_->Stop();
+  const absl::Status snapshot = maintenance_->CreateLastSnapshot();
+  writer_->Stop();
+  return snapshot;
+}
+
+// Requests that were answered shortly before a restart are repeats after it, too.
+void Engine::RestoreReplies() {
+  const TimeMicros now = is_wall_clock() ? now_micros_() : snapshot_.Get()->now;
+  const TimeMicros oldest = now - config_.request_id_lifetime_seconds * kMicrosPerSecond;
+  // Decisions stand in the order of time, nearly: look back block by block until a whole block is too old.
+  constexpr Sequence kBlock = 10'000;
+  Sequence end = store_->last_sequence();
+  int64_t restored = 0;
+  while (end >= store_->first_sequence() && end > 0 && restored < config_.max_stored_replies) {
+    const Sequence begin = std::max(store_->first_sequence(), end > kBlock ? end - kBlock + 1 : Sequence{1});
+    int64_t found = 0;
+    const absl::Status status = store_->ReadLog(begin, end, [&](const v1::stored::LogRecord& record) {
+      if (!record.has_decision() || record.decision().made_up_request_id() || record.erased()) return absl::OkStatus();
+      if (record.time_micros() < oldest) return absl::OkStatus();
+      v1::RankOffersResponse response;
+      FillResponse(record.decision(), record.time_micros(), response);
+      replies_.Restore(record.decision().request().request_id(), record.decision().request_fingerprint(), record.time_micros(),
+                       response.SerializeAsString());
+      ++found;
+      return absl::OkStatus();
+    });
+    if (!status.ok() || found == 0 || begin <= 1) break;
+    restored += found;
+    end = begin - 1;
+  }
+}
+
+// An erasure whose mark did not reach the store before a crash stands in the replayed log.
+void Engine::RestoreErasures() {
+  (void)store_->ReadLog(recovery_.base + 1, store_->last_sequence(), [this](const v1::stored::LogRecord& record) {
+    if (record.has_customer_erased() && !record.customer_erased().empty()) {
+      maintenance_->Erase(record.customer_erased(), record.sequence());
+    }
+    return absl::OkStatus();
+  });
+}
+
+void Engine::SubmitOr(Writer::Task task, const Done& done) {
+  const absl::Status submitted = writer_->Submit(std::move(task));
+  if (!submitted.ok()) done(submitted);
+}
+
+void Engine::PlanChange(std::function<absl::Status(Writer::Plan&)> plan, std::function<void(const Fold&)> respond, Done done) {
+  const auto planned = std::make_shared<absl::Status>();
+  Writer::Task task;
+  task.plan = [plan = std::move(plan), planned](Writer::Plan& p) { *planned = plan(p); };
+  task.finish = [respond = std::move(respond), planned, done](const absl::Status& written, const Fold& fold) {
+    const absl::Status& status = written.ok() ? *planned : written;
+    if (status.ok() && respond) respond(fold);
+    done(status);
+  };
+  SubmitOr(std::move(task), done);
+}
+
+void Engine::LogChange(v1::stored::LogRecord record, Done done) {
+  PlanChange(
+      [record = std::move(record)](Writer::Plan& plan) { return plan.Log(record, plan.log_now(), true).status(); }, nullptr,
+      std::move(done));
+}
+
+void Engine::CollectMetrics() {
+  const std::shared_ptr<const State> state = snapshot_.Get();
+  metrics_->Set(Gauge::kLastSequence, static_cast<double>(store_->last_sequence()));
+  metrics_->Set(Gauge::kCustomers, static_cast<double>(state->customers.size()));
+  metrics_->Set(Gauge::kItems, static_cast<double>(state->catalogue.num_items()));
+  metrics_->Set(Gauge::kOffers, static_cast<double>(state->catalogue.offer_table().by_id.size()));
+  metrics_->Set(Gauge::kOpenDecisions, static_cast<double>(state->num_open));
+  metrics_->Set(Gauge::kDecisionQueue, static_cast<double>(writer_->queued_decisions()));
+  metrics_->Set(Gauge::kFeedbackQueue, static_cast<double>(writer_->queued() - writer_->queued_decisions()));
+  metrics_->Set(Gauge::kLearnerLagRecords, static_cast<double>(writer_->queued()));
+  const TimeMicros oldest = writer_->oldest_queued_micros();
+  metrics_->Set(Gauge::kLearnerLagSeconds, oldest == 0 ? 0 : static_cast<double>(std::max<TimeMicros>(0, now_micros_() - oldest)) * 1e-6);
+  metrics_->Set(Gauge::kStoreError, writer_->is_failing() ? 1 : 0);
+  metrics_->Set(Gauge::kErasuresPending, static_cast<double>(maintenance_->erasures_pending()));
+}
+
+}  // namespace offerd

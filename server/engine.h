@@ -1,0 +1,105 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "core/decide.h"
+#include "core/snapshot.h"
+#include "server/handlers.h"
+#include "server/maintenance.h"
+#include "server/metrics.h"
+#include "server/reply_cache.h"
+#include "server/validation.h"
+#include "server/writer.h"
+#include "store/recovery.h"
+#include "store/store.h"
+
+namespace offerd {
+
+// The service behind the RPCs: recovers the state, then serves it. One file a service: rank_offers.cc, feedback.cc,
+// catalogue.cc, admin.cc.
+class Engine final : public Handlers {
+ public:
+  // Recovers from the store: newest sound base, then the log. DataLoss when that cannot be done without loss.
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(const ServerConfig& config, std::unique_ptr<Store> store,
+                                                        Metrics* metrics, std::function<TimeMicros()> now_micros);
+  ~Engine() override;
+
+  void Start();
+  // Writes what is queued, makes a last snapshot, ends every thread. Call when no handler runs any more.
+  absl::Status Stop();
+
+  absl::Status RankOffers(const v1::RankOffersRequest& request, v1::RankOffersResponse* response) override;
+  void Activate(const v1::ActivateRequest& request, v1::ActivateResponse* response, Done done) override;
+  void SendFeedback(const v1::SendFeedbackRequest& request, v1::SendFeedbackResponse* response, Done done) override;
+
+  void UpsertItems(const v1::UpsertItemsRequest& request, v1::UpsertResponse* response, Done done) override;
+  void UpsertOffers(const v1::UpsertOffersRequest& request, v1::UpsertResponse* response, Done done) override;
+  absl::Status GetItem(const v1::GetItemRequest& request, v1::Item* response) override;
+  absl::Status GetOffer(const v1::GetOfferRequest& request, v1::Offer* response) override;
+  absl::Status ListItems(const v1::ListItemsRequest& request, v1::ListItemsResponse* response) override;
+  absl::Status ListOffers(const v1::ListOffersRequest& request, v1::ListOffersResponse* response) override;
+  void DeleteItem(const v1::DeleteItemRequest& request, v1::DeleteResponse* response, Done done) override;
+  void DeleteOffer(const v1::DeleteOfferRequest& request, v1::DeleteResponse* response, Done done) override;
+  void UpsertCustomers(const v1::UpsertCustomersRequest& request, v1::UpsertResponse* response, Done done) override;
+  absl::Status GetCustomer(const v1::GetCustomerRequest& request, v1::CustomerProfile* response) override;
+  void EraseCustomer(const v1::EraseCustomerRequest& request, v1::EraseCustomerResponse* response, Done done) override;
+
+  void SetPlacement(const v1::SetPlacementRequest& request, v1::Placement* response, Done done) override;
+  absl::Status ListPlacements(const v1::ListPlacementsRequest& request, v1::ListPlacementsResponse* response) override;
+  void DeletePlacement(const v1::DeletePlacementRequest& request, v1::DeletePlacementResponse* response, Done done) override;
+  void SetPolicy(const v1::SetPolicyRequest& request, v1::Policy* response, Done done) override;
+  void ListPolicies(const v1::ListPoliciesRequest& request, v1::ListPoliciesResponse* response, Done done) override;
+  void PublishPolicy(const v1::PublishPolicyRequest& request, v1::Policy* response, Done done) override;
+  void RollBackPolicy(const v1::RollBackPolicyRequest& request, v1::Policy* response, Done done) override;
+  void CreateSnapshot(const v1::CreateSnapshotRequest& request, v1::Snapshot* response, Done done) override;
+  void ListSnapshots(const v1::ListSnapshotsRequest& request, v1::ListSnapshotsResponse* response, Done done) override;
+  void VerifySnapshot(const v1::VerifySnapshotRequest& request, v1::VerifySnapshotResponse* response, Done done) override;
+  void GetStatus(const v1::GetStatusRequest& request, v1::ServerStatus* response, Done done) override;
+  absl::Status GetLimits(const v1::GetLimitsRequest& request, v1::Limits* response) override;
+
+  void CollectMetrics();  // sets the gauges; called at each scrape
+  const Recovery& recovery() const { return recovery_; }  // without its fold, which the writer owns
+
+ private:
+  Engine(const ServerConfig& config, std::unique_ptr<Store> store, Metrics* metrics, std::function<TimeMicros()> now_micros,
+         Recovery recovery);
+  void RestoreReplies();
+  void RestoreErasures();
+  bool is_wall_clock() const { return config_.clock == ServerConfig::Clock::kWall; }
+  void RecordDecisionMetrics(const Decision& decision);
+  // Submits and answers `done` itself when the writer refuses.
+  void SubmitOr(Writer::Task task, const Done& done);
+  // Logs one change that needs no look at the state, synced, and answers when it is in force.
+  void LogChange(v1::stored::LogRecord record, Done done);
+  // A task whose plan may refuse: `plan` decides, `respond` fills the answer once it is in force.
+  void PlanChange(std::function<absl::Status(Writer::Plan&)> plan, std::function<void(const Fold&)> respond, Done done);
+  absl::Status PlanPlacement(Writer::Plan& plan, v1::Placement placement);
+  absl::Status PlanPolicy(Writer::Plan& plan, const v1::Policy& policy);
+
+  // Fixed after construction.
+  const ServerConfig config_;
+  const Limits limits_;
+  const std::unique_ptr<Store> store_;
+  Metrics* const metrics_;
+  const std::function<TimeMicros()> now_micros_;
+  const TimeMicros start_micros_;
+  const uint64_t instance_seed_;  // of request ids made up here
+  Recovery recovery_;
+
+  Snapshot<State> snapshot_;
+  ReplyCache replies_;
+  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<Maintenance> maintenance_;
+  bool is_running_ = false;  // Start and Stop only
+
+  // Atomic, relaxed: each stands alone.
+  std::atomic<int64_t> gate_leaks_{0};
+  std::atomic<uint64_t> made_up_ids_{0};
+  std::atomic<int64_t> refused_{0}, duplicate_{0}, late_{0};  // events, since the start
+};
+
+}  // namespace offerd

@@ -1,0 +1,243 @@
+#include "server/maintenance.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "core/status_macros.h"
+#include "server/log.h"
+#include "store/records.h"
+#include "store/state_records.h"
+
+namespace offerd {
+namespace {
+
+constexpr absl::Duration kTick = absl::Seconds(1);
+
+}  // namespace
+
+v1::Snapshot ToProto(const BaseInfo& base) {
+  v1::Snapshot snapshot;
+  snapshot.set_sequence(base.manifest.sequence());
+  *snapshot.mutable_created() = ToTimestamp(base.manifest.created_micros());
+  snapshot.set_records(base.manifest.records());
+  snapshot.set_bytes(base.manifest.bytes());
+  snapshot.set_checksum(absl::StrFormat("%016x", base.manifest.checksum()));
+  snapshot.set_state(std::string(BaseStateText(base.state)));
+  snapshot.set_detail(base.detail);
+  return snapshot;
+}
+
+Maintenance::Maintenance(const ServerConfig& config, Store* store, Writer* writer, Metrics* metrics, Snapshot<State>* snapshot,
+                         std::function<TimeMicros()> now_micros)
+    : config_(config),
+      store_(store),
+      writer_(writer),
+      metrics_(metrics),
+      snapshot_(snapshot),
+      now_micros_(std::move(now_micros)) {
+  for (const BaseInfo& base : store_->ListBases()) {
+    if (base.state != BaseInfo::State::kSound) continue;
+    metrics_->SetSnapshotTime(base.manifest.created_micros());
+    break;
+  }
+}
+
+Maintenance::~Maintenance() { Stop(); }
+
+void Maintenance::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Maintenance::Stop() {
+  if (!thread_.joinable()) return;
+  {
+    absl::MutexLock lock(&mu_);
+    is_stopping_ = true;
+    wake_.Signal();
+  }
+  thread_.join();
+}
+
+void Maintenance::Enqueue(std::function<void()> job, std::function<void()> refuse) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (!is_stopping_) {
+      jobs_.push_back({std::move(job), std::move(refuse)});
+      wake_.Signal();
+      return;
+    }
+  }
+  if (refuse) refuse();
+}
+
+void Maintenance::Run() {
+  TimeMicros next_base = now_micros_() + config_.snapshot_interval_seconds * kMicrosPerSecond;
+  FinishErasures();  // those that a crash interrupted
+  for (;;) {
+    Job job;
+    {
+      absl::MutexLock lock(&mu_);
+      if (jobs_.empty() && !is_stopping_) wake_.WaitWithTimeout(&mu_, kTick);
+      if (is_stopping_) break;
+      if (!jobs_.empty()) {
+        job = std::move(jobs_.front());
+        jobs_.pop_front();
+      }
+    }
+    if (job.run) {
+      job.run();
+      continue;
+    }
+    if (now_micros_() < next_base) continue;
+    next_base = now_micros_() + config_.snapshot_interval_seconds * kMicrosPerSecond;
+    const auto made = MakeBase();
+    if (!made.ok() && !absl::IsAlreadyExists(made.status())) {
+      Log(LogLevel::kError, "snapshot_failed", {{"reason", made.status().ToString()}});
+    }
+    Tidy();
+  }
+  std::deque<Job> left;
+  {
+    absl::MutexLock lock(&mu_);
+    left.swap(jobs_);
+  }
+  for (Job& job : left) {
+    if (job.refuse) job.refuse();
+  }
+}
+
+absl::StatusOr<std::shared_ptr<FoldImage>> Maintenance::AskForImage() {
+  auto image = std::make_shared<std::shared_ptr<FoldImage>>();
+  auto ready = std::make_shared<absl::Notification>();
+  auto status = std::make_shared<absl::Status>();
+  Writer::Task task;
+  task.finish = [image, ready, status](const absl::Status& written, const Fold& fold) {
+    *status = written;
+    if (written.ok()) *image = std::make_shared<FoldImage>(fold.Image());
+    ready->Notify();
+  };
+  RETURN_IF_ERROR(writer_->Submit(std::move(task)));
+  ready->WaitForNotification();
+  RETURN_IF_ERROR(*status);
+  return *image;
+}
+
+absl::StatusOr<v1::Snapshot> Maintenance::MakeBase() {
+  ASSIGN_OR_RETURN(std::shared_ptr<FoldImage> image, AskForImage());
+  auto result = WriteBase(*image);
+  // The writer destroys the image: it alone changes what the image shares.
+  Writer::Task give_back;
+  give_back.finish = [kept = std::move(image)](const absl::Status&, const Fold&) {};
+  (void)writer_->Submit(std::move(give_back));  // refused only when the writer has ended, and then nobody shares anything
+  return result;
+}
+
+absl::StatusOr<v1::Snapshot> Maintenance::WriteBase(const FoldImage& image) {
+  const TimeMicros begin = now_micros_();
+  const Sequence sequence = image.state.sequence;
+  for (const BaseInfo& base : store_->ListBases()) {
+    if (base.manifest.sequence() == sequence && base.state == BaseInfo::State::kSound) return ToProto(base);
+  }
+  ASSIGN_OR_RETURN(auto writer, store_->BeginBase(sequence, begin));
+  RETURN_IF_ERROR(WriteImage(image, *writer));
+  ASSIGN_OR_RETURN(const auto manifest, writer->Finish());
+  RETURN_IF_ERROR(store_->VerifyBase(sequence));
+  metrics_->Record(Timer::kSnapshot, now_micros_() - begin);
+  metrics_->SetSnapshotTime(begin);
+  Log(LogLevel::kInfo, "snapshot_created",
+      {{"sequence", sequence}, {"records", manifest.records()}, {"bytes", manifest.bytes()}, {"micros", now_micros_() - begin}});
+  RETURN_IF_ERROR(store_->KeepNewestBases(config_.snapshots_kept));
+  return Describe(sequence);
+}
+
+absl::StatusOr<v1::Snapshot> Maintenance::Describe(Sequence sequence) const {
+  for (const BaseInfo& base : store_->ListBases()) {
+    if (base.manifest.sequence() == sequence || sequence == 0) return ToProto(base);
+  }
+  return absl::NotFoundError(sequence == 0 ? std::string("there is no snapshot") : absl::StrCat("no snapshot at sequence ", sequence));
+}
+
+void Maintenance::CreateSnapshot(SnapshotDone done) {
+  const auto answer = std::make_shared<SnapshotDone>(std::move(done));
+  Enqueue(
+      [this, answer] {
+        auto made = MakeBase();
+        if (made.ok() && !config_.backup_path.empty()) {
+          const auto backup = store_->CreateBackup(config_.backup_path);
+          if (!backup.ok()) {
+            (*answer)(backup.status());
+            return;
+          }
+          made->set_detail(absl::StrCat("backup ", backup->id, " in ", config_.backup_path));
+        }
+        (*answer)(std::move(made));
+      },
+      [answer] { (*answer)(absl::UnavailableError("the server is stopping")); });
+}
+
+void Maintenance::VerifySnapshot(Sequence sequence, SnapshotDone done) {
+  const auto answer = std::make_shared<SnapshotDone>(std::move(done));
+  Enqueue(
+      [this, answer, sequence] {
+        auto found = Describe(sequence);
+        if (found.ok()) {
+          (void)store_->VerifyBase(found->sequence());  // the outcome is in the base's state
+          found = Describe(found->sequence());
+        }
+        (*answer)(std::move(found));
+      },
+      [answer] { (*answer)(absl::UnavailableError("the server is stopping")); });
+}
+
+void Maintenance::Erase(std::string customer_id, Sequence sequence) {
+  erasures_pending_.fetch_add(1, std::memory_order_relaxed);
+  Enqueue(
+      [this, customer_id = std::move(customer_id), sequence] {
+        const absl::Status marked = store_->MarkErasurePending(customer_id, sequence);
+        if (!marked.ok()) Log(LogLevel::kError, "erasure_failed", {{"sequence", sequence}, {"reason", marked.ToString()}});
+        FinishErasures();
+      },
+      nullptr);
+}
+
+void Maintenance::FinishErasures() {
+  const auto pending = store_->PendingErasures();
+  if (!pending.ok()) {
+    Log(LogLevel::kError, "erasure_failed", {{"reason", pending.status().ToString()}});
+    return;
+  }
+  erasures_pending_.store(static_cast<int64_t>(pending->size()), std::memory_order_relaxed);
+  if (pending->empty()) return;
+  const auto base = MakeBase();  // replay must not need what is stripped
+  if (!base.ok()) {
+    Log(LogLevel::kError, "erasure_failed", {{"reason", base.status().ToString()}});
+    return;
+  }
+  for (const PendingErasure& erasure : *pending) {
+    const absl::Status finished = store_->FinishErasure(erasure.customer_id, erasure.upto);
+    if (!finished.ok()) {
+      Log(LogLevel::kError, "erasure_failed", {{"sequence", erasure.upto}, {"reason", finished.ToString()}});
+      continue;
+    }
+    erasures_pending_.fetch_sub(1, std::memory_order_relaxed);
+    Log(LogLevel::kInfo, "erasure_finished", {{"sequence", erasure.upto}});
+  }
+}
+
+void Maintenance::Tidy() {
+  const TimeMicros log_now = snapshot_->Get()->now;
+  const TimeMicros before = log_now - config_.event_id_lifetime_seconds * kMicrosPerSecond;
+  for (const auto& purged : {store_->PurgeSeen(before), store_->PurgeDecisions(before)}) {
+    if (!purged.ok()) Log(LogLevel::kWarning, "purge_failed", {{"reason", purged.status().ToString()}});
+  }
+  if (erasures_pending() > 0) FinishErasures();
+}
+
+absl::Status Maintenance::CreateLastSnapshot() {
+  return MakeBase().status();
+}
+
+}  // namespace offerd

@@ -1,0 +1,132 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "core/learn/fold.h"
+#include "core/snapshot.h"
+#include "offerd/v1/stored.pb.h"
+#include "server/config.h"
+#include "server/metrics.h"
+#include "store/store.h"
+
+namespace offerd {
+
+// The one writer: takes tasks in order, turns them into log records, folds them in, writes them with one group commit,
+// publishes the new state, and only then answers. So an answer means durable and in force, and log order is fold order.
+//
+// It is also the learner: policies with news are published here, at most as often as they say and for at most 5 % of a core.
+//
+// Threads  Submit and SubmitDecision from any thread; task functions run on the writer's own thread. Start and Stop once.
+// Errors   When the store fails, tasks are answered Unavailable and the records stay in memory until they can be written:
+//          nobody was told that they are safe, but nothing is lost either while the process lives. Reads go on meanwhile.
+class Writer {
+ public:
+  // What a task may do on the writer's thread before the batch is written.
+  class Plan {
+   public:
+    const Fold& fold() const { return *writer_.fold_; }
+    TimeMicros wall_now() const { return now_; }
+    // The log's time for what carries no time of its own.
+    TimeMicros log_now() const;
+    // Appends the record at the next log position and folds it in. An error means that nothing was logged.
+    absl::StatusOr<Sequence> Log(v1::stored::LogRecord record, TimeMicros time, bool sync);
+    bool IsSeen(const std::string& event_id) const;  // in the store or earlier in this batch
+    absl::StatusOr<bool> KnowsDecision(const std::string& decision_id) const;
+    absl::StatusOr<Sequence> Publish(const std::string& policy, bool kept);
+
+   private:
+    friend class Writer;
+    Plan(Writer& writer, TimeMicros now) : writer_(writer), now_(now) {}
+    Writer& writer_;
+    const TimeMicros now_;
+    absl::flat_hash_set<std::string> seen_;
+  };
+
+  struct Task {
+    std::function<void(Plan&)> plan;                                  // may be null
+    std::function<void(const absl::Status&, const Fold&)> finish;     // may be null; once, after the write or its failure
+    std::vector<std::string> event_ids;                               // that plan asks IsSeen for
+  };
+
+  Writer(const ServerConfig& config, Store* store, std::unique_ptr<Fold> fold, Metrics* metrics, Snapshot<State>* snapshot,
+         std::function<TimeMicros()> now_micros);
+  ~Writer();
+  void Start();
+  void Stop();  // writes what is queued, then ends
+
+  // ResourceExhausted when the queue is full, Unavailable when the store fails or the writer has stopped.
+  absl::Status Submit(Task task);
+  // Without an answer: false, and counted, when there is no room.
+  bool SubmitDecision(std::unique_ptr<v1::stored::LogRecord> record, TimeMicros time);
+
+  bool is_failing() const { return is_failing_.load(std::memory_order_relaxed); }
+  std::string store_error() const;
+  int64_t queued() const;
+  int64_t queued_decisions() const { return queued_decisions_.load(std::memory_order_relaxed); }
+  int64_t dropped_decisions() const { return dropped_.load(std::memory_order_relaxed); }
+  int64_t oldest_queued_micros() const;  // when the oldest queued task came; 0 = none
+
+ private:
+  struct Queued {
+    TimeMicros submitted = 0;
+    TimeMicros decision_time = 0;
+    std::unique_ptr<v1::stored::LogRecord> decision;  // or:
+    Task task;
+  };
+  struct Schedule {
+    TimeMicros next = 0;  // wall time before which the policy is not published again
+  };
+
+  void Run();
+  std::vector<Queued> Take();
+  void Process(std::vector<Queued>& batch);
+  void ReadSeen(const std::vector<Queued>& batch, Plan& plan);
+  void PublishNews(Plan& plan);
+  absl::Status Write();
+  void WriteUntilDone(std::vector<Queued>& batch);
+  void PublishState();
+  void Refuse(std::vector<Queued>& batch, const absl::Status& status);
+
+  // Fixed after construction.
+  const ServerConfig& config_;
+  Store* const store_;
+  Metrics* const metrics_;
+  Snapshot<State>* const snapshot_;
+  const std::function<TimeMicros()> now_micros_;
+
+  // Writer thread only (Start hands over).
+  std::unique_ptr<Fold> fold_;
+  std::vector<std::unique_ptr<v1::stored::LogRecord>> pending_;  // folded, not yet written
+  bool pending_sync_ = false;
+  std::map<std::string, Schedule> schedules_;
+  Counters reported_;  // as last told to metrics
+
+  // Guarded.
+  mutable absl::Mutex mu_;
+  absl::CondVar wake_;
+  std::deque<Queued> queue_ ABSL_GUARDED_BY(mu_);
+  bool is_stopping_ ABSL_GUARDED_BY(mu_) = false;
+  bool is_stopped_ ABSL_GUARDED_BY(mu_) = false;
+  std::string store_error_ ABSL_GUARDED_BY(mu_);
+
+  // Atomic, relaxed: each stands alone.
+  std::atomic<bool> is_failing_{false};
+  std::atomic<int64_t> dropped_{0};
+  std::atomic<int64_t> queued_decisions_{0};
+
+  std::thread thread_;
+};
+
+}  // namespace offerd

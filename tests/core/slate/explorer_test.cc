@@ -1,0 +1,135 @@
+#include "core/slate/explorer.h"
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "core/rng.h"
+#include "tests/support/shared_data.h"
+#include "tests/support/status_matchers.h"
+
+namespace offerd {
+namespace {
+
+using ::testing::ElementsAre;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+std::vector<double> Distribution(ExplorerSpec spec, const std::vector<double>& mean,
+                                 const std::vector<int32_t>& winners, const std::vector<int32_t>& open_by_tie) {
+  std::vector<double> probability(mean.size(), 99);
+  ExplorerDistribution(spec, mean, winners, open_by_tie, absl::MakeSpan(probability));
+  return probability;
+}
+
+TEST(ExplorerTest, GreedyTakesTheBestOpenCandidateAndIgnoresEpsilon) {
+  const ExplorerSpec greedy{ExplorerKind::kGreedy, 0.5};
+  EXPECT_THAT(Distribution(greedy, {1, 3, 2}, {}, {0, 1, 2}), ElementsAre(0, 1, 0));
+  EXPECT_THAT(Distribution(greedy, {1, 3, 2}, {}, {0, 2}), ElementsAre(0, 0, 1));
+  EXPECT_THAT(Distribution(greedy, {1, 3, 2}, {}, {}), ElementsAre(0, 0, 0));
+}
+
+TEST(ExplorerTest, TiesGoToTheEarlierInTieOrder) {
+  EXPECT_THAT(Distribution({ExplorerKind::kGreedy, 0}, {3, 3, 3}, {}, {2, 0, 1}), ElementsAre(0, 0, 1));
+  EXPECT_THAT(Distribution({ExplorerKind::kGreedy, 0}, {-kInf, -kInf}, {}, {1, 0}), ElementsAre(0, 1));
+}
+
+TEST(ExplorerTest, EpsilonIsSpreadOverOpenCandidatesOnly) {
+  EXPECT_THAT(Distribution({ExplorerKind::kEpsilonGreedy, 0.5}, {1, 3, 2, 0}, {}, {0, 1}),
+              ElementsAre(0.25, 0.75, 0, 0));
+  EXPECT_THAT(Distribution({ExplorerKind::kEpsilonGreedy, 1}, {1, 3, 2, 0}, {}, {0, 1, 2, 3}),
+              ElementsAre(0.25, 0.25, 0.25, 0.25));
+}
+
+TEST(ExplorerTest, ThompsonCountsWinners) {
+  EXPECT_THAT(Distribution({ExplorerKind::kThompson, 0}, {9, 0, 0}, {1, 1, 2, 1}, {0, 1, 2}),
+              ElementsAre(0, 0.75, 0.25));
+  EXPECT_THAT(Distribution({ExplorerKind::kThompson, 0.3}, {9, 0, 0}, {1, 1, 2, 1}, {0, 1, 2}),
+              ElementsAre(0.3 / 3, 0.7 * 0.75 + 0.3 / 3, 0.7 * 0.25 + 0.3 / 3));
+  EXPECT_THAT(Distribution({ExplorerKind::kThompson, 0.5}, {9, 0}, {}, {0, 1}), ElementsAre(0.75, 0.25));  // no bag
+}
+
+TEST(ExplorerTest, ACertainCandidateHasProbabilityOneExactly) {
+  for (int members = 1; members < 100; ++members) {
+    EXPECT_EQ(Distribution({ExplorerKind::kThompson, 0}, {0, 0}, std::vector<int32_t>(members, 1), {0, 1})[1], 1.0);
+  }
+}
+
+TEST(ExplorerTest, RefusesEpsilonOutOfRange) {
+  EXPECT_OK(CheckExplorer({ExplorerKind::kThompson, 0}));
+  EXPECT_OK(CheckExplorer({ExplorerKind::kThompson, 1}));
+  for (double bad : {-0.1, 1.1, kNan}) {
+    EXPECT_THAT(CheckExplorer({ExplorerKind::kThompson, bad}),
+                StatusIs(absl::StatusCode::kInvalidArgument, "epsilon: expected 0 to 1"));
+  }
+}
+
+TEST(ExplorerGoldenTest, EpsilonGreedy) {
+  SKIP_WITHOUT_SHARED_DATA("goldens/bandit/explorers.json");
+  const auto golden = nlohmann::json::parse(ReadWholeFile(*SharedData("goldens/bandit/explorers.json")));
+  ASSERT_EQ(golden["sets"].size(), 5u);
+  for (const auto& set : golden["sets"]) {
+    const std::vector<double> scores = set["scores"];
+    const std::vector<double> found = Distribution({ExplorerKind::kEpsilonGreedy, 0.1}, scores, {}, {0, 1, 2, 3, 4});
+    for (size_t i = 0; i < 5; ++i) EXPECT_NEAR(found[i], set["epsilon_greedy_0_1"][i].get<double>(), 1e-12);
+  }
+}
+
+int32_t SlowWinner(const FloatRowMatrix& scores, const std::vector<int32_t>& open_by_tie, int member) {
+  int32_t winner = -1;
+  float best = 0;
+  for (int32_t candidate : open_by_tie) {
+    float score = scores(candidate, member + 1);
+    if (std::isnan(score)) score = -std::numeric_limits<float>::infinity();
+    if (winner < 0 || score > best) {
+      winner = candidate;
+      best = score;
+    }
+  }
+  return winner;
+}
+
+TEST(BagWinnersTest, FollowsCandidatesThatCloseAndOpen) {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    SCOPED_TRACE(seed);
+    Rng rng(seed);
+    const int n = 1 + static_cast<int>(rng.NextBits() % 20);
+    const int members = 1 + static_cast<int>(rng.NextBits() % 40);
+    FloatRowMatrix scores(n, members + 1);
+    for (float& score : scores.reshaped()) {
+      const double u = rng.NextUniform();  // few distinct values: many ties
+      score = u < 0.05  ? static_cast<float>(kNan)
+              : u < 0.1 ? static_cast<float>(-kInf)
+                        : static_cast<float>(rng.NextBits() % 5);
+    }
+    std::vector<int32_t> by_tie(n);
+    std::iota(by_tie.begin(), by_tie.end(), 0);
+    for (int i = n - 1; i > 0; --i) std::swap(by_tie[i], by_tie[rng.NextBits() % (i + 1)]);
+    std::vector<uint8_t> is_open(n, 1);
+    BagWinners winners;
+    for (int step = 0; step < 2 * n; ++step) {
+      bool some_opened = false;
+      if (step > 0) {
+        uint8_t& change = is_open[rng.NextBits() % n];
+        some_opened = change == 0;
+        change = !change;
+      }
+      std::vector<int32_t> open_by_tie;
+      for (int32_t candidate : by_tie) {
+        if (is_open[candidate]) open_by_tie.push_back(candidate);
+      }
+      if (open_by_tie.empty()) {
+        winners.Reset();
+        continue;
+      }
+      winners.Update(scores, open_by_tie, is_open, some_opened);
+      ASSERT_EQ(winners.winners().size(), static_cast<size_t>(members));
+      for (int m = 0; m < members; ++m) ASSERT_EQ(winners.winners()[m], SlowWinner(scores, open_by_tie, m)) << m;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace offerd
