@@ -3,6 +3,7 @@
 function(offerd_add_test name)
   cmake_parse_arguments(ARG "HAS_SLOW" "TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
+  target_compile_options(${name} PRIVATE -O1)  # the code under test is in libraries; optimising gmock costs minutes
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} offerd_warnings GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE OFFERD_SOURCE_DIR="${CMAKE_SOURCE_DIR}" OFFERD_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
   if(NOT ARG_TIMEOUT)

@@ -45,6 +45,7 @@ class Decider {
   // Which policy answers, which learns, and which one's features are worth encoding.
   absl::Status ChoosePolicies() {
     fixed_ = placement_->fixed_policy.empty() ? nullptr : state_.FindPolicy(placement_->fixed_policy);
+    if (fixed_ != nullptr && fixed_->policy.kind != PolicyKind::kFixed) fixed_ = nullptr;  // it was, when the placement was set
     if (!request_.policy_override.empty()) {
       decision_.arm = "policy";
       policy_ = state_.FindPolicy(request_.policy_override);
@@ -149,7 +150,8 @@ class Decider {
   // The shop's rules: named offers first, then by population rate, then by id.
   void RankByFixedOrder() {
     const std::vector<std::string>* named = nullptr;
-    const PolicyState* rules = policy_ != nullptr && policy_->policy.kind == PolicyKind::kFixed ? policy_ : fixed_;
+    // Popularity has no rules; the other policies have those of the placement as their base.
+    const PolicyState* rules = policy_ == nullptr || policy_->policy.kind == PolicyKind::kFixed ? policy_ : fixed_;
     if (rules != nullptr) named = &rules->policy.order;
     for (DecideScratch::Row& row : scratch_.rows) {
       row.fixed_place = INT32_MAX;

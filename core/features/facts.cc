@@ -86,8 +86,11 @@ Fact SharedFact(int computed, const FactSources& sources) {
   const Profile* profile = sources.profile;
   const bool has_visits = profile != nullptr && profile->num_visits() > 0;
   switch (computed) {
-    case kHour: return Fact::Number(static_cast<double>((sources.now / (3600 * kMicrosPerSecond)) % 24));
-    case kWeekday: return Fact::Number(static_cast<double>((DayOf(sources.now) + 3) % 7));  // 1970-01-01 was a Thursday
+    case kHour: {
+      const TimeMicros since_midnight = sources.now - DayOf(sources.now) * kMicrosPerDay;
+      return Fact::Number(static_cast<double>(since_midnight / (3600 * kMicrosPerSecond)));
+    }
+    case kWeekday: return Fact::Number(static_cast<double>(((DayOf(sources.now) + 3) % 7 + 7) % 7));  // day 0 was a Thursday
     case kIsKnown: return Fact::Number(has_visits ? 1 : 0);
     case kVisits: return Fact::Number(has_visits ? profile->num_visits() : 0);
     default: break;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@ namespace {
 
 // t0 moves once the newest weight has grown past 2^kHalfLivesBeforeMove.
 constexpr double kHalfLivesBeforeMove = 64;
+constexpr double kMostHalfLives = 1e15;  // since the first impression; a count beyond would not be exact
 
 double HalfLivesSince(const PolicyLearning& learning, double half_life_days, TimeMicros time) {
   return static_cast<double>(time - learning.epoch) / (half_life_days * static_cast<double>(kMicrosPerDay));
@@ -25,11 +27,13 @@ double Forgetting(PolicyLearning& learning, double half_life_days, TimeMicros ti
     learning.has_epoch = true;
   }
   if (half_life_days <= 0) return 1;
-  const double half_lives = HalfLivesSince(learning, half_life_days, time) - static_cast<double>(learning.half_lives);
+  const double since_epoch = HalfLivesSince(learning, half_life_days, time);
+  if (since_epoch > kMostHalfLives) return std::numeric_limits<double>::infinity();  // the statistics refuse it
+  const double half_lives = since_epoch - static_cast<double>(learning.half_lives);
   if (half_lives > kHalfLivesBeforeMove) {
-    const int move = static_cast<int>(std::min(std::floor(half_lives), 1000.0));
-    learning.statistics.ScaleByPowerOfTwo(-move);
-    learning.half_lives += move;
+    const double move = std::floor(half_lives);
+    learning.statistics.ScaleByPowerOfTwo(-static_cast<int>(std::min(move, 4000.0)));  // by then all sums are 0
+    learning.half_lives += static_cast<int64_t>(move);
     return std::exp2(half_lives - move);
   }
   return std::exp2(half_lives);
@@ -123,19 +127,22 @@ void Fold::ActivateSlot(OpenDecision& open, OpenSlot& slot, TimeMicros time) {
 
 void Fold::SetEarned(OpenDecision& open, OpenSlot& slot, double earned) {
   const double before = slot.is_rewarded ? slot.earned : open.placement->placement.reward.default_reward;
+  PolicyLearning* learning = slot.x.size() == 0 ? nullptr : LearningOf(open);
+  if (learning != nullptr && before != earned) {
+    SlotWeight weight = slot.weight;
+    const int64_t moved = std::min<int64_t>(learning->half_lives - slot.half_lives, 4000);
+    weight.forgetting = std::ldexp(weight.forgetting, -static_cast<int>(moved));
+    if (weight.forgetting > 0) {  // else so old that nothing of it is left
+      if (!learning->statistics.ApplyReward(slot.x, weight, before, earned).ok()) {
+        ++state_.counters.refused_updates;
+        return;  // what a slot earned is what the sums hold, so that the next difference is right
+      }
+      learning->has_news = true;
+    }
+  }
   slot.is_rewarded = true;
   slot.earned = earned;
   ++state_.counters.rewarded;
-  PolicyLearning* learning = slot.x.size() == 0 ? nullptr : LearningOf(open);
-  if (learning == nullptr || before == earned) return;
-  SlotWeight weight = slot.weight;
-  weight.forgetting = std::ldexp(weight.forgetting, static_cast<int>(slot.half_lives - learning->half_lives));
-  if (weight.forgetting <= 0) return;  // so old that nothing of it is left
-  if (learning->statistics.ApplyReward(slot.x, weight, before, earned).ok()) {
-    learning->has_news = true;
-  } else {
-    ++state_.counters.refused_updates;
-  }
 }
 
 void Fold::FoldIn(const DecisionChange& change, const LogEntry& entry) {
@@ -207,6 +214,7 @@ void Fold::AddToProfile(const Event& event, Sequence sequence) {
   const uint64_t order = event.order_id.empty() ? 0 : StableHash(event.order_id) | 1;
   held_.clear();
   bool begins = true;
+  TimeMicros time = event.time;  // of the visit: where its first lines were
   if (event.customer_id.empty()) {
     touched_ = items_;
   } else {
@@ -217,8 +225,9 @@ void Fold::AddToProfile(const Event& event, Sequence sequence) {
       held_.assign(items.end() - profile.visits().back().num_items, items.end());
     }
     begins = profile.AddVisit(event.time, order, items_, state_.catalogue, sequence, limits_.profile_bytes, touched_);
+    time = profile.visits().back().time;
   }
-  state_.population.AddVisit(event.time, begins, touched_, held_, state_.catalogue);
+  state_.population.AddVisit(time, begins, touched_, held_, state_.catalogue);
 }
 
 void Fold::Reward(OpenDecision& open, const Event& event) {
@@ -340,6 +349,7 @@ void Fold::FoldIn(const PolicySet& change, const LogEntry& entry) {
   policy->encoder = std::make_shared<Encoder>(*std::move(encoder));
   policy->plan = std::make_shared<FactPlan>(*std::move(plan));
   policy->model_sequence = entry.sequence;
+  policy->in_force = nullptr;  // its numbers belong to other columns
   policy->kept.clear();
   policy->is_pinned = false;
   PolicyLearning learning;

@@ -34,7 +34,7 @@ struct PolicyState {
   // Linear only:
   std::shared_ptr<const Encoder> encoder;
   std::shared_ptr<const FactPlan> plan;
-  std::shared_ptr<const PublishedPolicy> in_force;            // never null once set: an empty model is published with it
+  std::shared_ptr<const PublishedPolicy> in_force;            // an empty model is published with it; null if that failed
   std::vector<std::shared_ptr<const PublishedPolicy>> kept;   // for a roll back, oldest first, at most kMaxKept
   uint64_t newest_version = 0;
   bool is_pinned = false;

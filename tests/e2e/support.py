@@ -60,8 +60,8 @@ class Server:
         self.process = None
 
     def launch(self):
-        self.log_file = open(self.log, "wb")
-        self.process = subprocess.Popen([BIN / "offerd", "--config", self.config], stderr=self.log_file)
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([BIN / "offerd", "--config", self.config], stderr=log)
 
     def start(self):
         self.launch()

@@ -203,7 +203,7 @@ class LifecycleTest(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(str(server.port), done.stderr)
 
-    def test_a_damaged_snapshot_is_set_aside_and_the_state_still_right(self):
+    def test_a_snapshot_is_created_verified_and_listed(self):
         server = support.Server(self.folder.path).start()
         self.addCleanup(server.close)
         support.set_up_shop(server)

@@ -11,8 +11,7 @@ namespace {
 google::rpc::BadRequest DetailsOf(const absl::Status& status) {
   google::rpc::BadRequest details;
   const auto payload = status.GetPayload(kBadRequestUrl);
-  EXPECT_TRUE(payload.has_value());
-  if (payload.has_value()) EXPECT_TRUE(details.ParseFromString(std::string(*payload)));
+  EXPECT_TRUE(payload.has_value() && details.ParseFromString(std::string(*payload)));
   return details;
 }
 

@@ -76,8 +76,11 @@ struct RandomShop {
     const std::string customer = absl::StrCat("c", rng.NextBits() % 5);
     TimeMicros at = time;
     if (!is_in_order && rng.NextUniform() < 0.2) at -= static_cast<TimeMicros>(rng.NextBits() % 20) * kMicrosPerDay;
-    std::string& last = last_order[customer];
-    if (last.empty() || rng.NextUniform() < 0.6) last = absl::StrCat("order", ++num_orders);  // else more lines of it, perhaps days later
+    auto& [last, begun] = last_order[customer];
+    if (last.empty() || rng.NextUniform() < 0.6 || (is_in_order && DayOf(begun) != DayOf(at))) {
+      last = absl::StrCat("order", ++num_orders);  // else more lines of it, perhaps days later
+      begun = at;
+    }
     std::vector<std::string> items;
     for (uint64_t n = 1 + rng.NextBits() % 3; n-- > 0;) items.push_back(absl::StrCat("i", rng.NextBits() % kNumItems));
     log.Write(time, MakePurchase(customer, at, items, last));
@@ -88,7 +91,7 @@ struct RandomShop {
   bool is_in_order;
   TimeMicros time = kDayZero;
   int num_orders = 0;
-  std::map<std::string, std::string> last_order;
+  std::map<std::string, std::pair<std::string, TimeMicros>> last_order;
   LogWriter log;
   VisitsReference twin;
 };
@@ -117,7 +120,7 @@ TEST(PopulationTest, RatesEqualThoseOfASlowTwin) {
   }
 }
 
-// Where orders are split over midnight, too: a visit belongs to the day it began.
+// To the bit where days come in order; where late lines join a visit of an earlier day, but for rounding.
 TEST(PopulationTest, AnOfferThatCameLaterCountsAsIfItHadBeenThereAllAlong) {
   for (uint64_t seed = 1; seed <= 10; ++seed) {
     const bool in_order = seed % 2 == 1;
@@ -141,6 +144,17 @@ TEST(PopulationTest, AnOfferThatCameLaterCountsAsIfItHadBeenThereAllAlong) {
       shop.Buy();
     }
   }
+}
+
+TEST(PopulationTest, AVisitSplitOverMidnightBelongsToTheDayItBegan) {
+  LogWriter log;
+  log.Write(kDayZero, OffersUpserted{{MakeOffer("early", {"i"})}});
+  log.Write(kDayZero, MakePurchase("c", kDayZero + kMicrosPerDay - 1, {"other"}, "order"));
+  log.Write(kDayZero, MakePurchase("c", kDayZero + kMicrosPerDay, {"i"}, "order"));
+  log.Write(kDayZero, OffersUpserted{{MakeOffer("late", {"i"})}});
+  const Population& population = log.state().population;
+  EXPECT_TRUE(SameBits(*population.offers().Find(0), *population.offers().Find(1)));
+  EXPECT_EQ(population.OfferRates(OfferIndex{0}, kDayZero + 5 * kMicrosPerDay).fast, 1);
 }
 
 TEST(PopulationTest, AnOfferThatCoversNothingBoughtCountsNothing) {

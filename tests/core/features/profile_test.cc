@@ -165,7 +165,9 @@ TEST(ProfileTest, AnOfferCreatedAfterTheVisitsHasTheBitsOfOneThatExistedAllAlong
       if (i < created) continue;
       const Affinity* second = other.OfferAffinity(OfferIndex{0}, late.OfferAt(OfferIndex{0}), second_scratch);
       ASSERT_EQ(first == nullptr, second == nullptr);
-      if (first != nullptr) EXPECT_TRUE(SameBits(*first, *second)) << i;
+      if (first != nullptr) {
+        EXPECT_TRUE(SameBits(*first, *second)) << i;
+      }
     }
     // Asked for right after the change, without a visit since.
     late.UpsertOffers({MakeOffer("p", offer.item_ids)}, ++sequence);
