@@ -239,8 +239,8 @@ void Engine::GetStatus(const v1::GetStatusRequest&, v1::ServerStatus* response, 
     response->set_version(kVersion);
     response->set_uptime_seconds(static_cast<double>(now_micros_() - start_micros_) * 1e-6);
   };
-  if (writer_->is_failing()) {
-    // Still answers: what it can without the writer.
+  // Still answers while the store fails: what it can without the writer.
+  const auto fill_failing = [this, response] {
     const State& state = *snapshot_.Get();
     response->set_ready(true);
     response->set_store_error(writer_->store_error());
@@ -249,10 +249,17 @@ void Engine::GetStatus(const v1::GetStatusRequest&, v1::ServerStatus* response, 
     response->set_dropped_decisions(writer_->dropped_decisions());
     response->set_gate_leaks(gate_leaks_.load(std::memory_order_relaxed));
     response->set_version(kVersion);
+  };
+  if (writer_->is_failing()) {
+    fill_failing();
     done(absl::OkStatus());
     return;
   }
-  PlanChange([](Writer::Plan&) { return absl::OkStatus(); }, fill, std::move(done));
+  PlanChange([](Writer::Plan&) { return absl::OkStatus(); }, fill, [fill_failing, done](const absl::Status& status) {
+    const bool began_to_fail = absl::IsUnavailable(status);  // while the question waited
+    if (began_to_fail) fill_failing();
+    done(began_to_fail ? absl::OkStatus() : status);
+  });
 }
 
 absl::Status Engine::GetLimits(const v1::GetLimitsRequest&, v1::Limits* response) {

@@ -3,19 +3,17 @@
 #include <array>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "server/bad_request.h"
+#include "server/stream_pool.h"
 
 namespace offerd {
 namespace {
 
 constexpr size_t kMaxBatches = 64;
 constexpr size_t kKeptBatches = 4;  // whose memory a stream that has ended keeps
-
-class StreamPool;
 
 struct Batch {
   v1::SendFeedbackRequest request;
@@ -35,7 +33,8 @@ struct Batch {
 //          way; Finish starts only when no batch is with the handlers and no write is under way.
 class FeedbackStream {
  public:
-  FeedbackStream(const RpcMethod* method, Handlers* handlers, RpcGate* gate, StreamPool* pool)
+  using Pool = StreamPool<FeedbackStream>;
+  FeedbackStream(const RpcMethod* method, Handlers* handlers, RpcGate* gate, Pool* pool)
       : method_(*method), handlers_(*handlers), gate_(*gate), pool_(*pool) {}
 
   void Wait(grpc::ServerCompletionQueue* queue);
@@ -77,7 +76,7 @@ class FeedbackStream {
   const RpcMethod& method_;
   Handlers& handlers_;
   RpcGate& gate_;
-  StreamPool& pool_;
+  Pool& pool_;
   Tag arrived_tag_{this, &FeedbackStream::OnArrived};
   Tag read_tag_{this, &FeedbackStream::OnRead};
   Tag written_tag_{this, &FeedbackStream::OnWritten};
@@ -111,70 +110,6 @@ class FeedbackStream {
   bool was_half_closed_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mu_);        // of the first batch that failed
   int code_ ABSL_GUARDED_BY(mu_) = 0;
-};
-
-class StreamPool final : public RpcPool {
- public:
-  StreamPool(const RpcMethod* method, Handlers* handlers, RpcGate* gate, RpcQueue* queue, int num_waiting)
-      : method_(method), handlers_(handlers), gate_(gate), queue_(*queue), target_waiting_(num_waiting) {}
-
-  void Fill() override {
-    while (num_waiting_ < target_waiting_) WaitWithOne();
-  }
-  void BeginDrain() override {
-    std::vector<FeedbackStream*> streams;
-    {
-      absl::MutexLock lock(&mu_);
-      for (const auto& stream : streams_) streams.push_back(stream.get());  // never freed before the pool
-    }
-    for (FeedbackStream* stream : streams) stream->BeginDrain();
-  }
-  void OnArrived() {
-    --num_waiting_;
-    queue_.CountBusy(1);
-    if (num_waiting_ == 0) WaitWithOne();
-  }
-  void OnFinished(FeedbackStream* stream) {
-    if (num_waiting_ < target_waiting_ && !queue_.is_stopping()) {
-      ++num_waiting_;
-      stream->Wait(queue_.queue());
-    } else {
-      idle_.push_back(stream);
-    }
-    queue_.CountBusy(-1);
-  }
-  void OnClosed(FeedbackStream* stream) {
-    --num_waiting_;
-    idle_.push_back(stream);
-  }
-
- private:
-  void WaitWithOne() {
-    FeedbackStream* stream = nullptr;
-    if (!idle_.empty()) {
-      stream = idle_.back();
-      idle_.pop_back();
-    } else {
-      auto made = std::make_unique<FeedbackStream>(method_, handlers_, gate_, this);
-      stream = made.get();
-      absl::MutexLock lock(&mu_);
-      streams_.push_back(std::move(made));
-    }
-    ++num_waiting_;
-    stream->Wait(queue_.queue());
-  }
-
-  const RpcMethod* const method_;
-  Handlers* const handlers_;
-  RpcGate* const gate_;
-  RpcQueue& queue_;
-  const int target_waiting_;
-  // Queue's thread only.
-  int num_waiting_ = 0;
-  std::vector<FeedbackStream*> idle_;
-  // Guarded.
-  absl::Mutex mu_;
-  std::vector<std::unique_ptr<FeedbackStream>> streams_ ABSL_GUARDED_BY(mu_);
 };
 
 void FeedbackStream::Wait(grpc::ServerCompletionQueue* queue) {
@@ -392,7 +327,9 @@ void FeedbackStream::ReuseWhenDone() {
 
 std::unique_ptr<RpcPool> MakeFeedbackStreams(const RpcMethod* method, Handlers* handlers, RpcGate* gate, RpcQueue* queue,
                                              int num_waiting) {
-  return std::make_unique<StreamPool>(method, handlers, gate, queue, num_waiting);
+  return std::make_unique<FeedbackStream::Pool>(queue, num_waiting, [method, handlers, gate](FeedbackStream::Pool* pool) {
+    return std::make_unique<FeedbackStream>(method, handlers, gate, pool);
+  });
 }
 
 }  // namespace offerd

@@ -194,9 +194,11 @@ void Maintenance::VerifySnapshot(Sequence sequence, SnapshotDone done) {
 
 void Maintenance::Erase(std::string customer_id, Sequence sequence) {
   erasures_pending_.fetch_add(1, std::memory_order_relaxed);
+  // At once: a base that covers the erasing record may be written before the job runs, and then only the mark remembers.
+  const bool is_marked = store_->MarkErasurePending(customer_id, sequence).ok();
   Enqueue(
-      [this, customer_id = std::move(customer_id), sequence] {
-        const absl::Status marked = store_->MarkErasurePending(customer_id, sequence);
+      [this, customer_id = std::move(customer_id), sequence, is_marked] {
+        const absl::Status marked = is_marked ? absl::OkStatus() : store_->MarkErasurePending(customer_id, sequence);
         if (!marked.ok()) Log(LogLevel::kError, "erasure_failed", {{"sequence", sequence}, {"reason", marked.ToString()}});
         FinishErasures();
       },

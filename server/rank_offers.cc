@@ -135,6 +135,10 @@ void Engine::Activate(const v1::ActivateRequest& request, v1::ActivateResponse* 
       if (is_known) return absl::FailedPreconditionError("decision_id: the decision is closed: its window and lateness are over");
       return absl::NotFoundError("decision_id: no such decision");
     }
+    const TimeMicros time = as_of >= 0 ? as_of : p.log_now();
+    if (open->close_time < time) {  // this very record would close it
+      return absl::FailedPreconditionError("decision_id: the decision is closed: its window and lateness are over");
+    }
     const int size = static_cast<int>(open->slots.size());
     for (int i = 0; i < request.slots_size(); ++i) {
       if (request.slots(i) >= size) {
@@ -154,7 +158,7 @@ void Engine::Activate(const v1::ActivateRequest& request, v1::ActivateResponse* 
     v1::stored::LogRecord record;
     record.mutable_activation()->set_decision_id(request.decision_id());
     *record.mutable_activation()->mutable_slots() = request.slots();
-    return p.Log(std::move(record), as_of >= 0 ? as_of : p.log_now(), true).status();
+    return p.Log(std::move(record), time, true).status();
   };
   PlanChange(plan, nullptr, std::move(done));
 }

@@ -131,9 +131,10 @@ void UnaryCall::Arrived() {
   arrived_micros_ = gate_.NowMicros();
   pool_.OnArrived();
   Role role;
-  absl::Status status = gate_.Enter(method_, *context_, arrived_micros_, &role);
-  is_in_ = status.ok();
-  if (is_in_) {
+  absl::Status status;
+  if (!method_.is_probe) status = gate_.Enter(method_, *context_, arrived_micros_, &role);
+  is_in_ = status.ok() && !method_.is_probe;
+  if (status.ok()) {
     request_bytes_ = payload_.Length();
     if (request_ == nullptr) request_.reset(method_.request_type->New());
     status = ParseRequest(&payload_, request_.get());
@@ -154,7 +155,9 @@ void UnaryCall::Answer(const absl::Status& status) {
 }
 
 void UnaryCall::Finished(bool was_sent) {
-  gate_.metrics().RecordRequest(method_.method, FinalCode(was_sent, code_, *context_), gate_.NowMicros() - arrived_micros_);
+  if (!method_.is_probe) {
+    gate_.metrics().RecordRequest(method_.method, FinalCode(was_sent, code_, *context_), gate_.NowMicros() - arrived_micros_);
+  }
   if (is_in_) gate_.Leave();
   responder_.reset();
   context_.reset();

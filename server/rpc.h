@@ -42,6 +42,7 @@ class RawService {
 struct RpcMethod {
   Method method = Method::kRankOffers;
   Access access = Access::kAny;
+  bool is_probe = false;  // let in without token, limit or count: a probe must not fail because of load
   RawService* service = nullptr;
   int index = 0;  // of the method in its service
   const google::protobuf::Message* request_type = nullptr;

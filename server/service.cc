@@ -10,7 +10,6 @@
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +20,7 @@
 #include "offerd/v1/feedback_service.grpc.pb.h"
 #include "offerd/v1/offer_service.grpc.pb.h"
 #include "server/feedback_stream.h"
+#include "server/health.h"
 #include "server/log.h"
 #include "server/rpc.h"
 #include "server/validation.h"
@@ -139,10 +139,7 @@ class Service::Impl {
       : gate_(config, metrics, std::move(now_micros)), handlers_(*handlers), table_(handlers) {}
 
   absl::Status Start(const ServerConfig& config);
-  void SetReady(bool is_ready) {
-    if (is_ready && gate_.is_draining()) return;
-    server_->GetHealthCheckService()->SetServingStatus(is_ready);
-  }
+  void SetReady(bool is_ready) { health_.SetServing(is_ready); }
   void Drain(absl::Time deadline);
   int port() const { return port_; }
 
@@ -156,6 +153,7 @@ class Service::Impl {
   RawServiceOf<v1::CatalogService::Service> catalog_{ServiceOf(v1::UpsertItemsRequest::descriptor())};
   RawServiceOf<v1::CustomerService::Service> customers_{ServiceOf(v1::UpsertCustomersRequest::descriptor())};
   RawServiceOf<v1::AdminService::Service> admin_{ServiceOf(v1::GetStatusRequest::descriptor())};
+  HealthService health_{&gate_};
   MethodTable table_;
   RpcMethod stream_method_;
   std::vector<std::unique_ptr<RpcQueue>> queues_;
@@ -200,7 +198,6 @@ absl::Status Service::Impl::Start(const ServerConfig& config) {
   AddMethods();
   gpr_set_log_function(&LogFromGrpc);
   google::protobuf::SetLogHandler(&LogFromProtobuf);
-  grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
 
   grpc::ServerBuilder builder;
@@ -215,12 +212,19 @@ absl::Status Service::Impl::Start(const ServerConfig& config) {
   builder.SetResourceQuota(quota);
   const std::array<RawService*, 5> services = {&offers_, &feedback_, &catalog_, &customers_, &admin_};
   for (RawService* service : services) builder.RegisterService(service->service());
+  builder.RegisterService(health_.service());
+  for (const auto* request : {v1::RankOffersRequest::descriptor(), v1::SendFeedbackRequest::descriptor(),
+                              v1::UpsertItemsRequest::descriptor(), v1::UpsertCustomersRequest::descriptor(),
+                              v1::GetStatusRequest::descriptor()}) {
+    health_.AddName(ServiceOf(request)->full_name());
+  }
   for (int i = 0; i < config.completion_queues; ++i) {
     auto queue = std::make_unique<RpcQueue>(builder.AddCompletionQueue());
     for (const RpcMethod& method : table_.methods()) {
       queue->AddMethod(&method, &gate_, method.method == Method::kRankOffers ? kWaitingRankOffers : kWaitingOthers);
     }
     queue->AddPool(MakeFeedbackStreams(&stream_method_, &handlers_, &gate_, queue.get(), kWaitingOthers));
+    health_.AddTo(queue.get());
     queues_.push_back(std::move(queue));
   }
   server_ = builder.BuildAndStart();
@@ -228,13 +232,6 @@ absl::Status Service::Impl::Start(const ServerConfig& config) {
     return absl::UnavailableError(absl::StrCat("listen: expected a free address of this machine",
                                                config.tls.has_value() ? " and a certificate that fits its key" : "", ", found ",
                                                config.listen, " which cannot be used"));
-  }
-  grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
-  health->SetServingStatus(false);
-  for (const auto* request : {v1::RankOffersRequest::descriptor(), v1::SendFeedbackRequest::descriptor(),
-                              v1::UpsertItemsRequest::descriptor(), v1::UpsertCustomersRequest::descriptor(),
-                              v1::GetStatusRequest::descriptor()}) {
-    health->SetServingStatus(ServiceOf(request)->full_name(), false);
   }
   for (const auto& queue : queues_) queue->Start();
   return absl::OkStatus();
@@ -244,7 +241,6 @@ void Service::Impl::Drain(absl::Time deadline) {
   if (is_drained_ || server_ == nullptr) return;
   is_drained_ = true;
   gate_.BeginDrain();
-  server_->GetHealthCheckService()->SetServingStatus(false);
   for (const auto& queue : queues_) queue->BeginDrain();
   server_->Shutdown(absl::ToChronoTime(deadline));
   for (const auto& queue : queues_) queue->Stop();

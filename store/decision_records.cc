@@ -67,8 +67,9 @@ void FillDecisionRecord(const Decision& decision, const v1::RankOffersRequest& m
   *record.mutable_request() = message;
   if (decision.used_customer) {
     record.set_customer_id(message.customer_id());
-  } else {
+  } else if (!message.customer_id().empty()) {
     record.mutable_request()->clear_customer_id();
+    record.mutable_request()->set_consent(v1::CONSENT_DENIED);  // perhaps only the profile said so: a replay must know
   }
   record.set_placement(decision.placement->placement.name);
   record.set_placement_sequence(decision.placement->sequence);

@@ -43,7 +43,12 @@ class Replayer {
       : store_(store), progress_(progress), fold_(std::make_unique<Fold>()) {}
 
   absl::StatusOr<ReplayReport> Run() {
-    RETURN_IF_ERROR(Begin());
+    Sequence last_erased = 0;
+    RETURN_IF_ERROR(store_.ReadLog(store_.first_sequence(), store_.last_sequence(), [&](const v1::stored::LogRecord& record) {
+      if (record.erased()) last_erased = record.sequence();
+      return absl::OkStatus();
+    }));
+    RETURN_IF_ERROR(Begin(last_erased));
     report_.last = store_.last_sequence();
     RETURN_IF_ERROR(store_.ReadLog(report_.base + 1, report_.last, [this](const v1::stored::LogRecord& record) {
       if (record.has_decision()) states_.Need(record.decision().state_sequence());
@@ -59,11 +64,15 @@ class Replayer {
   }
 
  private:
-  absl::Status Begin() {
+  // What was stripped from the log up to `last_erased` cannot be folded again: a base after it is the beginning.
+  absl::Status Begin(Sequence last_erased) {
     std::vector<BaseInfo> bases = store_.ListBases();
-    if (store_.first_sequence() == 1) return RememberBases(bases, 0);
+    if (store_.first_sequence() == 1 && last_erased == 0) return RememberBases(bases, 0);
     for (auto it = bases.rbegin(); it != bases.rend(); ++it) {
-      if (it->state == BaseInfo::State::kDamaged || it->manifest.sequence() + 1 < store_.first_sequence()) continue;
+      if (it->state == BaseInfo::State::kDamaged || it->manifest.sequence() + 1 < store_.first_sequence() ||
+          it->manifest.sequence() < last_erased) {
+        continue;
+      }
       fold_ = std::make_unique<Fold>();
       if (!LoadImage(store_, it->manifest.sequence(), *fold_).ok()) continue;
       report_.base = it->manifest.sequence();
@@ -219,6 +228,10 @@ absl::StatusOr<Recovery> Recover(Store& store, const std::function<void(const v1
                                             recovery.set_aside.empty() ? "" : recovery.set_aside.front()));
   }
   RETURN_IF_ERROR(store.ReadLog(recovery.base + 1, store.last_sequence(), [&](const v1::stored::LogRecord& record) {
+    if (record.erased()) {
+      return absl::DataLossError(absl::StrCat("log record ", record.sequence(),
+                                              " was stripped by an erasure, and no sound base after it is left"));
+    }
     if (visit) visit(record);
     ASSIGN_OR_RETURN(const LogEntry entry, FromProto(record));
     ++recovery.replayed;

@@ -9,7 +9,7 @@ import unittest
 
 import support
 
-VISITS = 2500
+VISITS = 8000
 KILLS = 20
 
 
@@ -26,6 +26,8 @@ class CrashTest(unittest.TestCase):
         stream = folder.path / "stream.jsonl"
         support.write_stream(stream, VISITS, seed)
         summary = folder.path / "summary.json"
+        player_log = open(folder.path / "player.log", "w")
+        self.addCleanup(player_log.close)
         player = subprocess.Popen(
             [
                 support.BIN / "offerctl", "--server", f"127.0.0.1:{server.port}", "play", "--stream", stream, "--placement", "home",
@@ -33,11 +35,11 @@ class CrashTest(unittest.TestCase):
                 "--retry", "120", "--output", summary,
             ],
             stdout=subprocess.DEVNULL,
-            stderr=open(folder.path / "player.log", "w"),
+            stderr=player_log,
         )
         kills = 0
         while player.poll() is None and kills < KILLS:
-            time.sleep(rng.uniform(0.02, 0.25))
+            time.sleep(rng.uniform(0.02, 0.2))
             if player.poll() is not None:
                 break
             server.kill()

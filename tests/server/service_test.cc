@@ -779,7 +779,7 @@ TEST_F(ServiceTest, TlsWithAClientCertificate) {
   const auto call = [this](const grpc::SslCredentialsOptions& options) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    auto channel = grpc::CreateCustomChannel(absl::StrCat("localhost:", service_->port()), grpc::SslCredentials(options), arguments);
+    auto channel = grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", service_->port()), grpc::SslCredentials(options), arguments);
     grpc::ClientContext context;
     v1::RankOffersResponse response;
     return v1::OfferService::NewStub(channel)->RankOffers(&context, {}, &response).ok();

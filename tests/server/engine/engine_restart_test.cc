@@ -1,0 +1,95 @@
+#include <string>
+
+#include "gtest/gtest.h"
+#include "tests/server/engine/shop.h"
+
+namespace offerd {
+namespace {
+
+// What a restart must not change, as callers see it.
+std::string Visible(const v1::ServerStatus& status) {
+  std::string text = absl::StrCat("last ", status.last_sequence(), " decisions ", status.decisions(), " applied ",
+                                  status.events().applied(), " orphan ", status.events().orphan(), " customers ",
+                                  status.customers(), " items ", status.items(), " offers ", status.offers(), " open ",
+                                  status.open_decisions(), "\n");
+  for (const v1::PolicyStatus& policy : status.policies()) absl::StrAppend(&text, policy.ShortDebugString(), "\n");
+  return text;
+}
+
+class EngineRestartTest : public ::testing::TestWithParam<int> {};
+
+TEST_P(EngineRestartTest, StateIsEqualToTheBit) {
+  Shop shop;
+  shop.config.snapshots_kept = GetParam() % 2 == 0 ? 2 : 1000;  // from a base, and from the very beginning
+  shop.OpenFurnished();
+  Traffic traffic(shop, static_cast<uint32_t>(GetParam()));
+  if (GetParam() % 3 == 0) {
+    v1::Policy policy = Shop::MakePolicy("fading");
+    policy.mutable_linear()->set_half_life_days(0.01);  // t0 moves now and then
+    ASSERT_OK(shop.SetPolicy(policy));
+  }
+  for (int round = 0; round < 3; ++round) {
+    traffic.Run(150);
+    const v1::ServerStatus before = shop.Status();
+    EXPECT_GT(before.decisions(), 0);
+    EXPECT_GT(before.events().applied(), 0);
+    shop.Crash();
+    {
+      const auto store = shop.OpenStore();
+      const auto recovery = Recover(*store);
+      ASSERT_OK(recovery);
+      EXPECT_TRUE(recovery->set_aside.empty());
+      const auto report = Replay(*store);
+      ASSERT_OK(report);
+      EXPECT_EQ(report->differences, 0) << ::testing::PrintToString(report->examples);
+      EXPECT_GT(report->decisions, 0);
+      EXPECT_EQ(report->state_digest, StateDigest(recovery->fold->Image()));
+    }
+    shop.Open();
+    EXPECT_EQ(Visible(shop.Status()), Visible(before));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, EngineRestartTest, ::testing::Range(1, 7));
+
+TEST(EngineRestartFactsTest, StopLeavesASnapshotAndNothingToReplay) {
+  Shop shop;
+  shop.OpenFurnished();
+  (void)shop.Rank("r", "ann", kOpening);
+  shop.Stop();
+  const auto recovery = Recover(*shop.OpenStore());
+  ASSERT_OK(recovery);
+  EXPECT_EQ(recovery->replayed, 0);
+  EXPECT_EQ(recovery->fold->state().counters.decisions, 1);
+}
+
+TEST(EngineRestartFactsTest, PowerLossKeepsWhatWasAcknowledged) {
+  Shop shop;
+  shop.config.durability = ServerConfig::Durability::kWritten;
+  shop.OpenFurnished();
+  const auto decision = shop.Rank("r", "ann", kOpening);
+  ASSERT_EQ(shop.Send(Shop::Purchase("e", "ann", decision, kOpening)).fate(), v1::APPLIED);
+  shop.Crash();
+  shop.disk.LosePower();
+  shop.Open();
+  EXPECT_EQ(shop.VisitsOf("ann"), 1);
+  EXPECT_EQ(shop.Send(Shop::Purchase("e", "ann", decision, kOpening)).fate(), v1::DUPLICATE);
+}
+
+TEST(EngineRestartFactsTest, ChangedLimitsAreLogged) {
+  Shop shop;
+  shop.OpenFurnished();
+  shop.Crash();
+  shop.config.max_open_decisions = 2;
+  shop.Open();
+  for (int i = 0; i < 5; ++i) (void)shop.Rank(absl::StrCat("r", i), "ann", kOpening);
+  EXPECT_EQ(shop.Status().open_decisions(), 2);
+  EXPECT_EQ(shop.Status().closed_early(), 3);
+  shop.Crash();
+  const auto recovery = Recover(*shop.OpenStore());
+  ASSERT_OK(recovery);
+  EXPECT_EQ(recovery->fold->limits().max_open_decisions, 2);
+}
+
+}  // namespace
+}  // namespace offerd
