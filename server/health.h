@@ -10,7 +10,7 @@
 namespace offerd {
 
 // grpc.health.v1.Health (Check and Watch) on our own queues. gRPC's own health service is a callback service, and one of
-// those makes gRPC start threads that poll every connection: three times the CPU for each call (docs/decisions). It also
+// those makes gRPC start threads that poll every connection: more than twice the CPU for each call (docs/decisions). It also
 // says SERVING until told otherwise.
 //
 // Threads  Any.

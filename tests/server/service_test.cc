@@ -116,6 +116,49 @@ grpc::Status CallBytes(std::shared_ptr<grpc::Channel> channel, const std::string
   return status;
 }
 
+// grpc.health.v1.Health/Watch, in bytes, one step at a time.
+class Watcher {
+ public:
+  Watcher(std::shared_ptr<grpc::Channel> channel, const std::string& service) : stub_(channel) {
+    stream_ = stub_.PrepareCall(&context_, "/grpc.health.v1.Health/Watch", &queue_);
+    stream_->StartCall(nullptr);
+    Next();
+    const grpc::Slice slice(service.empty() ? "" : absl::StrCat("\x0a", std::string(1, static_cast<char>(service.size())), service));
+    stream_->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), nullptr);
+    Next();
+  }
+  ~Watcher() {
+    queue_.Shutdown();
+    while (Next()) {
+    }
+  }
+  int Read() {  // the next status, -1 at the end
+    grpc::ByteBuffer answer;
+    stream_->Read(&answer, nullptr);
+    std::vector<grpc::Slice> slices;
+    if (!Next() || !answer.Dump(&slices).ok() || slices.empty() || slices[0].size() != 2) return -1;
+    return slices[0].begin()[1];
+  }
+  grpc::Status Finish() {
+    grpc::Status status;
+    stream_->Finish(&status, nullptr);
+    Next();
+    return status;
+  }
+  void Cancel() { context_.TryCancel(); }
+
+ private:
+  bool Next() {
+    void* tag;
+    bool ok = false;
+    return queue_.Next(&tag, &ok) && ok;
+  }
+  grpc::GenericStub stub_;
+  grpc::CompletionQueue queue_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
+};
+
 class ServiceTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -742,6 +785,55 @@ TEST_F(ServiceTest, HealthFollowsReadiness) {
   service_->SetReady(false);
   EXPECT_EQ(Health(), 2);
   EXPECT_EQ(Health("offerd.v1.OfferService"), 2);
+}
+
+TEST_F(ServiceTest, HealthCanBeWatched) {
+  config_.completion_queues = 2;
+  Start();
+  Watcher all(NewChannel(), ""), one(NewChannel(), "offerd.v1.OfferService"), unknown(NewChannel(), "no.such.Service");
+  EXPECT_EQ(all.Read(), 2);
+  EXPECT_EQ(one.Read(), 2);
+  EXPECT_EQ(unknown.Read(), 3);
+  for (int i = 0; i < 20; ++i) {
+    service_->SetReady(i % 2 == 0);
+    EXPECT_EQ(all.Read(), i % 2 == 0 ? 1 : 2);
+    EXPECT_EQ(one.Read(), i % 2 == 0 ? 1 : 2);
+  }
+  service_->SetReady(true);
+  EXPECT_EQ(all.Read(), 1);
+  {
+    Watcher gone(NewChannel(), "");
+    EXPECT_EQ(gone.Read(), 1);
+    gone.Cancel();
+    EXPECT_EQ(gone.Finish().error_code(), StatusCode::CANCELLED);
+  }
+  std::thread drain([this] { Drain(); });  // nobody who watches holds it up
+  EXPECT_EQ(all.Read(), 2);
+  EXPECT_EQ(all.Read(), -1);
+  EXPECT_EQ(all.Finish().error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_EQ(unknown.Read(), -1);
+  drain.join();
+}
+
+TEST_F(ServiceTest, ProbesAreAnsweredUnderLoadAndNotCounted) {
+  config_.max_in_flight = 1;
+  config_.tokens = AllTokens();
+  Start();
+  service_->SetReady(true);
+  handlers_.Hold();
+  std::thread caller([this] {
+    grpc::ClientContext context;
+    context.AddMetadata("authorization", absl::StrCat("Bearer ", kAdminToken));
+    v1::ActivateResponse response;
+    EXPECT_TRUE(v1::OfferService::NewStub(channel_)->Activate(&context, {}, &response).ok());
+  });
+  handlers_.WaitForHeld(1);
+  EXPECT_EQ(Health(), 1);
+  handlers_.ReleaseAll();
+  caller.join();
+  Drain();
+  EXPECT_EQ(metrics_->requests(Method::kRankOffers, 0), 0u);
+  EXPECT_EQ(metrics_->shed(ShedReason::kInFlight), 0u);
 }
 
 TEST_F(ServiceTest, ReflectionListsTheServices) {
