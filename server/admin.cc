@@ -211,10 +211,17 @@ void Engine::VerifySnapshot(const v1::VerifySnapshotRequest& request, v1::Verify
 }
 
 void Engine::GetStatus(const v1::GetStatusRequest&, v1::ServerStatus* response, Done done) {
-  const auto fill = [this, response](const Fold& fold) {
-    const State& state = fold.state();
+  const auto fill_shared = [this, response](const State& state) {
     response->set_ready(true);
+    response->set_last_sequence(state.sequence);
     response->set_decisions(state.counters.decisions);
+    response->set_dropped_decisions(writer_->dropped_decisions());
+    response->set_gate_leaks(gate_leaks_.load(std::memory_order_relaxed));
+    response->set_version(kVersion);
+  };
+  const auto fill = [this, response, fill_shared](const Fold& fold) {
+    const State& state = fold.state();
+    fill_shared(state);
     v1::ServerStatus::Events& events = *response->mutable_events();
     for (const auto& by_fate : state.counters.events) {
       events.set_applied(events.applied() + by_fate[static_cast<size_t>(Fate::kApplied)]);
@@ -230,25 +237,15 @@ void Engine::GetStatus(const v1::GetStatusRequest&, v1::ServerStatus* response, 
     response->set_offers(static_cast<int64_t>(state.catalogue.offer_table().by_id.size()));
     response->set_open_decisions(static_cast<int64_t>(fold.open_decisions().size()));
     response->set_closed_early(state.counters.closed_early);
-    response->set_last_sequence(state.sequence);
-    response->set_gate_leaks(gate_leaks_.load(std::memory_order_relaxed));
-    response->set_dropped_decisions(writer_->dropped_decisions());
     response->set_erasures_pending(maintenance_->erasures_pending());
     const auto bases = store_->ListBases();
     if (!bases.empty()) response->set_snapshot_sequence(bases.front().manifest.sequence());
-    response->set_version(kVersion);
     response->set_uptime_seconds(static_cast<double>(now_micros_() - start_micros_) * 1e-6);
   };
   // Still answers while the store fails: what it can without the writer.
-  const auto fill_failing = [this, response] {
-    const State& state = *snapshot_.Get();
-    response->set_ready(true);
+  const auto fill_failing = [this, response, fill_shared] {
+    fill_shared(*snapshot_.Get());
     response->set_store_error(writer_->store_error());
-    response->set_last_sequence(state.sequence);
-    response->set_decisions(state.counters.decisions);
-    response->set_dropped_decisions(writer_->dropped_decisions());
-    response->set_gate_leaks(gate_leaks_.load(std::memory_order_relaxed));
-    response->set_version(kVersion);
   };
   if (writer_->is_failing()) {
     fill_failing();

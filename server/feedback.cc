@@ -96,8 +96,9 @@ void Engine::SendFeedback(const v1::SendFeedbackRequest& request, v1::SendFeedba
       Fate fate = Fate::kApplied;
       if (!event.history()) {
         bool knows = false;
-        const OpenDecision* open = plan.fold().FindOpen(DecisionId(event.decision_id()));
-        if (!event.decision_id().empty() && open == nullptr) {
+        Event subject;
+        subject.decision_id = DecisionId(event.decision_id());
+        if (!event.decision_id().empty() && plan.fold().FindOpen(subject.decision_id) == nullptr) {
           const auto known = plan.KnowsDecision(event.decision_id());
           if (!known.ok()) {
             Fail(known.status(), result);
@@ -105,10 +106,7 @@ void Engine::SendFeedback(const v1::SendFeedbackRequest& request, v1::SendFeedba
           }
           knows = *known;
         }
-        Event subject;
-        subject.decision_id = DecisionId(event.decision_id());
-        fate = plan.fold().Classify(subject, knows);
-        if (open != nullptr && open->close_time < log_time) fate = Fate::kLate;  // this very record would close it
+        fate = plan.fold().Classify(subject, log_time, knows);
         if (time < plan.log_now() - config_.event_id_lifetime_seconds * kMicrosPerSecond) fate = Fate::kLate;
       }
       result.set_fate(static_cast<v1::Fate>(fate));

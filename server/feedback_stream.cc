@@ -43,16 +43,7 @@ class FeedbackStream {
  private:
   using Stream = grpc::ServerAsyncReaderWriter<v1::FeedbackAcknowledgement, grpc::ByteBuffer>;
 
-  class Tag final : public RpcTag {
-   public:
-    Tag(FeedbackStream* stream, void (FeedbackStream::*event)(bool)) : stream_(stream), event_(event) {}
-    void Proceed(bool ok) override { (stream_->*event_)(ok); }
-    void* get() { return static_cast<RpcTag*>(this); }
-
-   private:
-    FeedbackStream* const stream_;
-    void (FeedbackStream::*const event_)(bool);
-  };
+  using Tag = MemberTag<FeedbackStream>;
 
   struct Actions {
     bool read = false;

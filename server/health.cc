@@ -68,16 +68,7 @@ class HealthWatch {
   }
 
  private:
-  class Tag final : public RpcTag {
-   public:
-    Tag(HealthWatch* watch, void (HealthWatch::*event)(bool)) : watch_(watch), event_(event) {}
-    void Proceed(bool ok) override { (watch_->*event_)(ok); }
-    void* get() { return static_cast<RpcTag*>(this); }
-
-   private:
-    HealthWatch* const watch_;
-    void (HealthWatch::*const event_)(bool);
-  };
+  using Tag = MemberTag<HealthWatch>;
 
   // Notes what happened and starts what follows from it.
   template <typename Change>

@@ -130,14 +130,14 @@ void Engine::Activate(const v1::ActivateRequest& request, v1::ActivateResponse* 
   }
   const auto plan = [&request, response, as_of](Writer::Plan& p) -> absl::Status {
     const OpenDecision* open = p.fold().FindOpen(DecisionId(request.decision_id()));
-    if (open == nullptr) {
-      ASSIGN_OR_RETURN(const bool is_known, p.KnowsDecision(request.decision_id()));
+    const TimeMicros time = as_of >= 0 ? as_of : p.log_now();
+    if (open == nullptr || open->IsClosedBy(time)) {  // the second: by this very record
+      bool is_known = open != nullptr;
+      if (!is_known) {
+        ASSIGN_OR_RETURN(is_known, p.KnowsDecision(request.decision_id()));
+      }
       if (is_known) return absl::FailedPreconditionError("decision_id: the decision is closed: its window and lateness are over");
       return absl::NotFoundError("decision_id: no such decision");
-    }
-    const TimeMicros time = as_of >= 0 ? as_of : p.log_now();
-    if (open->close_time < time) {  // this very record would close it
-      return absl::FailedPreconditionError("decision_id: the decision is closed: its window and lateness are over");
     }
     const int size = static_cast<int>(open->slots.size());
     for (int i = 0; i < request.slots_size(); ++i) {

@@ -96,6 +96,19 @@ class RpcTag {
   ~RpcTag() = default;
 };
 
+// Sends an event to a member function: one per kind of operation that an object has under way.
+template <typename Owner>
+class MemberTag final : public RpcTag {
+ public:
+  MemberTag(Owner* owner, void (Owner::*event)(bool)) : owner_(owner), event_(event) {}
+  void Proceed(bool ok) override { (owner_->*event_)(ok); }
+  void* get() { return static_cast<RpcTag*>(this); }
+
+ private:
+  Owner* const owner_;
+  void (Owner::*const event_)(bool);
+};
+
 class RpcQueue;
 
 // The calls of one method on one queue.

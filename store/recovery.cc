@@ -43,17 +43,14 @@ class Replayer {
       : store_(store), progress_(progress), fold_(std::make_unique<Fold>()) {}
 
   absl::StatusOr<ReplayReport> Run() {
-    Sequence last_erased = 0;
-    RETURN_IF_ERROR(store_.ReadLog(store_.first_sequence(), store_.last_sequence(), [&](const v1::stored::LogRecord& record) {
-      if (record.erased()) last_erased = record.sequence();
-      return absl::OkStatus();
-    }));
-    RETURN_IF_ERROR(Begin(last_erased));
     report_.last = store_.last_sequence();
-    RETURN_IF_ERROR(store_.ReadLog(report_.base + 1, report_.last, [this](const v1::stored::LogRecord& record) {
+    Sequence last_erased = 0;
+    RETURN_IF_ERROR(store_.ReadLog(store_.first_sequence(), report_.last, [&](const v1::stored::LogRecord& record) {
+      if (record.erased()) last_erased = record.sequence();
       if (record.has_decision()) states_.Need(record.decision().state_sequence());
       return absl::OkStatus();
     }));
+    RETURN_IF_ERROR(Begin(last_erased));
     states_.Keep(fold_->state());
     RETURN_IF_ERROR(store_.ReadLog(report_.base + 1, report_.last,
                                    [this](const v1::stored::LogRecord& record) { return Step(record); }));

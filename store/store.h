@@ -42,11 +42,10 @@ struct PendingErasure {
 
 // The log, the indexes over it, and bases (whole states after one log record), as framed records: docs/store.md.
 //
-// Threads  Append: one writer thread. Bases, purging, erasure, backups: one other thread, beside Append. Reads: any
-// thread. Errors   DataLoss names family and key of what is damaged; nothing damaged is ever returned. Unavailable: the
-// disk is full
-//          or fails, and nothing of the call is visible. A read-only store answers every change with
-//          FailedPrecondition.
+// Threads  Append: one writer thread. Bases, purging, finishing erasures, backups: one other thread, beside Append. Reads
+//          and MarkErasurePending: any thread.
+// Errors   DataLoss names family and key of what is damaged; nothing damaged is ever returned. Unavailable: the disk is full
+//          or fails, and nothing of the call is visible. A read-only store answers every change with FailedPrecondition.
 class Store {
  public:
   // An empty Kv becomes a store; one of another format, or with a gap at the end of the log, is refused.

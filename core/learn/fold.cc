@@ -91,8 +91,11 @@ absl::Status Fold::Apply(const LogEntry& entry) {
   return absl::OkStatus();
 }
 
-Fate Fold::Classify(const Event& event, bool knows_decision) const {
-  if (event.history || event.decision_id.empty() || open_.Find(event.decision_id.value()) != nullptr) return Fate::kApplied;
+Fate Fold::Classify(const Event& event, TimeMicros log_time, bool knows_decision) const {
+  if (event.history || event.decision_id.empty()) return Fate::kApplied;
+  if (const OpenDecision* open = FindOpen(event.decision_id)) {
+    return open->IsClosedBy(log_time) ? Fate::kLate : Fate::kApplied;
+  }
   return knows_decision ? Fate::kLate : Fate::kOrphan;
 }
 

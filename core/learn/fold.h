@@ -37,6 +37,8 @@ struct OpenDecision {
   TimeMicros close_time = 0;  // window and lateness
   Sequence sequence = 0;
   std::vector<OpenSlot> slots;
+
+  bool IsClosedBy(TimeMicros log_time) const { return close_time < log_time; }
 };
 
 // What one policy has learned, and where its clock stands.
@@ -74,9 +76,10 @@ class Fold {
 
   absl::Status Apply(const LogEntry& entry);
 
-  // What would become of an event now: applied, or late or orphan because of its decision. `knows_decision`: the decision is
-  // in the log, perhaps closed. Decided before the event is logged, and logged with it.
-  Fate Classify(const Event& event, bool knows_decision) const;
+  // What would become of an event logged at `log_time`: applied, or late or orphan because of its decision, which that very
+  // record may close. `knows_decision`: the decision is in the log, perhaps closed. Decided before the event is logged, and
+  // logged with it.
+  Fate Classify(const Event& event, TimeMicros log_time, bool knows_decision) const;
 
   // The publication of what a policy has learned so far. Nothing changes: the record must be logged as the very next one and
   // applied; Apply then reuses the factorisation. NotFound, or FailedPrecondition when the model cannot be published.

@@ -142,7 +142,7 @@ class FoldTwinTest : public FoldTest {
     for (uint64_t n = rng_.NextBits() % 3; n-- > 0;) {
       event.lines.push_back({absl::StrCat("i", rng_.NextBits() % 7), 1, static_cast<int64_t>(rng_.NextBits() % 30'000'000)});
     }
-    event.fate = log_.fold.Classify(event, true);
+    event.fate = log_.fold.Classify(event, log_.fold.state().now, true);
     EXPECT_EQ(event.fate == Fate::kLate, log_.fold.FindOpen(event.decision_id) == nullptr);
     log_.Write(now_, event);
     twin_.Happen(event, now_);
@@ -266,10 +266,10 @@ TEST_F(FoldTest, TheWindowIsInclusiveAndLatenessToo) {
   log_.Write(now_, event);
   EXPECT_EQ(Earned("d"), 1);
   EXPECT_EQ(counters().outside_window, 1);
-  EXPECT_EQ(log_.fold.Classify(event, true), Fate::kApplied);
+  EXPECT_EQ(log_.fold.Classify(event, log_.fold.state().now, true), Fate::kApplied);
   log_.Write(now_ + 1, ItemDeleted{ItemId("any record moves time")});
   EXPECT_EQ(log_.fold.FindOpen(DecisionId("d")), nullptr);
-  EXPECT_EQ(log_.fold.Classify(event, true), Fate::kLate);
+  EXPECT_EQ(log_.fold.Classify(event, log_.fold.state().now, true), Fate::kLate);
   EXPECT_EQ(counters().closed, 1);
   EXPECT_EQ(log_.state().num_open, 0);
 }
@@ -522,7 +522,7 @@ TEST_F(FoldTest, ClassifyTable) {
                          Row{"gone", true, false, Fate::kApplied}}) {
     Event event = EventFor(row.decision, EventKind::kClick, "o1");
     event.history = row.history;
-    EXPECT_EQ(log_.fold.Classify(event, row.knows_decision), row.expected) << row.decision << row.history << row.knows_decision;
+    EXPECT_EQ(log_.fold.Classify(event, log_.fold.state().now, row.knows_decision), row.expected) << row.decision << row.history << row.knows_decision;
   }
 }
 

@@ -17,6 +17,23 @@ void Visit(Shop& shop, const std::string& customer, const std::string& id, TimeM
 // Maintenance works in order: once it answers this, all that was asked of it before is done.
 void AwaitMaintenance(Shop& shop) { ASSERT_OK(shop.Snapshot()); }
 
+// Maintenance, busy with the answer to a snapshot until it is let go.
+class HeldMaintenance {
+ public:
+  explicit HeldMaintenance(Shop& shop) {
+    shop.engine->CreateSnapshot({}, &snapshot_, [this](const absl::Status&) {
+      busy_.Notify();
+      go_on_.WaitForNotification();
+    });
+    busy_.WaitForNotification();
+  }
+  void LetGo() { go_on_.Notify(); }
+
+ private:
+  absl::Notification busy_, go_on_;
+  v1::Snapshot snapshot_;
+};
+
 TEST(EngineErasureTest, UnknownCustomerIsNotFound) {
   Shop shop;
   shop.OpenFurnished();
@@ -75,13 +92,7 @@ TEST(EngineErasureTest, ErasureAskedForAtShutdownIsFinishedAfterTheRestart) {
   Shop shop;
   shop.OpenFurnished();
   Visit(shop, kPerson, "p", kOpening);
-  absl::Notification busy, go_on;
-  v1::Snapshot snapshot;
-  shop.engine->CreateSnapshot({}, &snapshot, [&](const absl::Status&) {
-    busy.Notify();
-    go_on.WaitForNotification();
-  });
-  busy.WaitForNotification();
+  HeldMaintenance held(shop);
   ASSERT_OK(shop.Erase(kPerson));
   std::thread stop([&] { EXPECT_OK(shop.engine->Stop()); });
   for (bool is_stopping = false; !is_stopping;) {
@@ -91,7 +102,7 @@ TEST(EngineErasureTest, ErasureAskedForAtShutdownIsFinishedAfterTheRestart) {
     is_stopping = answer->load();
     std::this_thread::yield();
   }
-  go_on.Notify();
+  held.LetGo();
   stop.join();
   shop.engine = nullptr;
 
@@ -105,16 +116,10 @@ TEST(EngineErasureTest, ErasureThatACrashInterruptedIsFinishedAfterTheRestart) {
   Shop shop;
   shop.OpenFurnished();
   Visit(shop, kPerson, "p", kOpening);
-  absl::Notification busy, go_on;
-  v1::Snapshot snapshot;
-  shop.engine->CreateSnapshot({}, &snapshot, [&](const absl::Status&) {
-    busy.Notify();
-    go_on.WaitForNotification();
-  });
-  busy.WaitForNotification();
+  HeldMaintenance held(shop);
   ASSERT_OK(shop.Erase(kPerson));
   shop.disk.FailWrites(1);  // the process does nothing more
-  go_on.Notify();
+  held.LetGo();
   shop.engine = nullptr;
   shop.disk.RepairWrites();
   shop.Open();

@@ -140,6 +140,12 @@ class Shop {
     if (set != nullptr) *set = response;
     return status;
   }
+  absl::Status Publish(const std::string& policy) {
+    v1::PublishPolicyRequest request;
+    request.set_name(policy);
+    v1::Policy response;
+    return Call(&Engine::PublishPolicy, request, &response);
+  }
   absl::Status SetPlacement(const v1::Placement& placement, v1::Placement* set = nullptr) {
     v1::SetPlacementRequest request;
     *request.mutable_placement() = placement;
@@ -439,12 +445,9 @@ class Traffic {
         EXPECT_OK(shop_.SetPolicy(policy));
         break;
       }
-      case 1: {
-        v1::PublishPolicyRequest request;
-        request.set_name("learn");
-        EXPECT_OK(shop_.Call(&Engine::PublishPolicy, request, &response));
+      case 1:
+        EXPECT_OK(shop_.Publish("learn"));
         break;
-      }
       default: {
         v1::RollBackPolicyRequest request;
         request.set_name("learn");
