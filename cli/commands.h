@@ -6,6 +6,7 @@ namespace offerd::cli {
 
 void AddImport(CLI::App& app, Session& session);
 void AddRank(CLI::App& app, Session& session);
+void AddRecommend(CLI::App& app, Session& session);
 void AddFeedback(CLI::App& app, Session& session);
 void AddPlacement(CLI::App& app, Session& session);
 void AddPolicy(CLI::App& app, Session& session);
@@ -14,5 +15,8 @@ void AddSnapshotRestore(CLI::App& snapshot, Session& session);
 void AddReplay(CLI::App& app, Session& session);
 void AddStatus(CLI::App& app, Session& session);
 void AddPlay(CLI::App& app, Session& session);
+void AddEvaluate(CLI::App& app, Session& session);
+void AddBuild(CLI::App& app, Session& session);
+void AddTable(CLI::App& app, Session& session);
 
 }  // namespace offerd::cli

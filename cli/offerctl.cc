@@ -22,6 +22,10 @@ constexpr void (*kCommands[])(CLI::App&, Session&) = {
     AddStatus,     // status.cc
     AddPlay,       // play.cc
     AddReplay,     // replay.cc
+    AddEvaluate,   // evaluate.cc
+    AddBuild,      // build.cc
+    AddTable,      // table.cc
+    AddRecommend,  // recommend.cc
 };
 
 // Codes stand before what the server said; our own messages need none.

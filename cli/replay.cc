@@ -9,6 +9,7 @@
 #include "core/status_macros.h"
 #include "store/recovery.h"
 #include "store/store.h"
+#include "store/table_shelf.h"
 
 namespace offerd::cli {
 namespace {
@@ -43,15 +44,16 @@ void Print(const ReplayReport& report, std::ostream& out) {
   for (const std::string& example : report.examples) out << "  " << example << "\n";
 }
 
-absl::Status RunReplay(Session& session, const std::string& path) {
+absl::Status RunReplay(Session& session, const std::string& path, const std::string& tables) {
   StoreOptions options;
   options.read_only = true;
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::OpenAt(path, options));
+  TableShelf shelf(tables.empty() ? absl::StrCat(path, "/tables") : tables);
   const Sequence last = store->last_sequence();
   const auto progress = [&session, last](Sequence sequence) {
     if (session.err_is_terminal) session.err << "\rreplay: " << sequence << " of " << last << std::flush;
   };
-  ASSIGN_OR_RETURN(const ReplayReport report, Replay(*store, progress));
+  ASSIGN_OR_RETURN(const ReplayReport report, Replay(*store, progress, shelf.Source()));
   if (session.err_is_terminal) session.err << "\r\n";
   if (session.json) {
     session.out << Dump(ToJson(report));
@@ -68,10 +70,12 @@ absl::Status RunReplay(Session& session, const std::string& path) {
 
 void AddReplay(CLI::App& app, Session& session) {
   auto path = std::make_shared<std::string>();
+  auto tables = std::make_shared<std::string>();
   CLI::App* command =
       AddCommand(app, "replay", "Recompute every recorded decision and publication from the log and compare byte for byte; exit 1 on any difference",
-                 session, [&session, path] { return RunReplay(session, *path); });
+                 session, [&session, path, tables] { return RunReplay(session, *path, *tables); });
   command->add_option("--store", *path, "folder of the store")->required();
+  command->add_option("--tables", *tables, "folder of the tables that decisions read; without it \"tables\" in the store's folder");
 }
 
 }  // namespace offerd::cli

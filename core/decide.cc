@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/hash.h"
+#include "core/lists/strategies.h"
 #include "core/rng.h"
 
 namespace offerd {
@@ -185,6 +186,30 @@ class Decider {
 
   int num_rows() const { return static_cast<int>(scratch_.rows.size()); }
 
+  // How well each offer goes with the cart: its best covered item's score. False without a cart or a table.
+  bool ScoreCart() {
+    if (request_.cart.empty() || placement_->cart_table.empty()) return false;
+    const ListTable* table = FindTable(state_, placement_->cart_table, request_.market);
+    if (table == nullptr || table->has_sessions()) return false;
+    scratch_.lines.clear();
+    for (const absl::string_view id : request_.cart) {
+      const auto item = table->ids.Find(id);
+      const auto is_same = [&](const CartLine& line) { return line.item == *item; };
+      if (item.has_value() && std::none_of(scratch_.lines.begin(), scratch_.lines.end(), is_same)) scratch_.lines.push_back({*item, 1});
+    }
+    scratch_.cart.Accumulate(table->rows, scratch_.lines);
+    scratch_.cart_scores.clear();
+    for (const TableItem item : scratch_.cart.touched()) {
+      const ItemIndex* index = state_.catalogue.FindItem(table->ids.IdOf(item));
+      if (index == nullptr) continue;
+      for (const OfferIndex offer : state_.catalogue.Covering(*index)) {
+        double& best = scratch_.cart_scores[offer];
+        best = std::max(best, static_cast<double>(scratch_.cart.score(item)));
+      }
+    }
+    return true;
+  }
+
   void Encode() {
     decision_.num_candidates = num_rows();
     Rng rng(MixHash(seed_, kMatrixStream));
@@ -195,7 +220,8 @@ class Decider {
     } else {
       const Encoder& encoder = *model_->encoder;
       const FactPlan& plan = *model_->plan;
-      const FactSources sources{now_, request_.context, gate_.profile, &state_.catalogue, &state_.population};
+      FactSources sources{now_, request_.context, gate_.profile, &state_.catalogue, &state_.population};
+      if (ScoreCart()) sources.cart_scores = &scratch_.cart_scores;
       decision_.features.resize(num_rows(), encoder.dim());
       scratch_.facts.resize(encoder.facts().size());
       plan.FillShared(sources, absl::MakeSpan(scratch_.facts));

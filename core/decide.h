@@ -9,6 +9,7 @@
 #include "core/candidates/gate.h"
 #include "core/features/facts.h"
 #include "core/learn/state.h"
+#include "core/similarity/cart_scorer.h"
 #include "core/slate/slate.h"
 #include "core/types.h"
 
@@ -27,6 +28,7 @@ struct RankRequest {
   std::vector<NamedFact> context;
   std::vector<NamedFact> candidate_facts;  // of all candidates, one after the other
   std::vector<Candidate> candidates;
+  std::vector<absl::string_view> cart;  // item ids
   int slate_size = 0;
   bool defer_activation = false;
   Consent consent = Consent::kUnspecified;
@@ -92,6 +94,9 @@ struct DecideScratch {
   SlateScratch slate;
   std::vector<SlateSlot> drawn;
   absl::flat_hash_map<absl::string_view, int> seen;
+  CartScorer cart;
+  std::vector<CartLine> lines;
+  absl::flat_hash_map<OfferIndex, double> cart_scores;
 };
 
 inline constexpr int kMaxCandidates = 1000;

@@ -88,6 +88,32 @@ struct Policy {
   int publish_every_ms = 10;
 };
 
+// Numbers are those of offerd.v1.Strategy.Kind.
+enum class StrategyKind : uint8_t {
+  kUnspecified, kNeighbours, kSessions, kContent, kHistory, kPopular, kTrending, kRecentlyViewed, kBuyAgain, kNewArrivals
+};
+inline constexpr int kNumStrategyKinds = 10;
+
+struct Strategy {
+  StrategyKind kind = StrategyKind::kUnspecified;
+  std::string table;
+  double weight = 1;
+};
+
+struct Lists {
+  std::vector<Strategy> strategies, fallbacks;
+  bool by_reciprocal_rank = false;
+  int max_per_category = 0;  // 0 = no limit
+  int max_per_brand = 0;
+  double diversity = 0;
+  double margin_weight = 0;
+  double up_sell_weight = 0;
+  bool keep_bought = false;
+  bool has_event_weights = false;  // declared, not the defaults
+  double event_weights[kNumEventKinds] = {};
+  double history_half_life_days = 56;
+};
+
 enum class Mode : uint8_t { kUnspecified, kLive, kApprentice, kLogOnly };
 
 struct RewardSpec {
@@ -117,6 +143,8 @@ struct Placement {
   int64_t max_lateness_seconds = 86'400;
   double matrix_share = 0.01;
   std::vector<std::string> campaigns;
+  std::optional<Lists> lists;
+  std::string cart_table;
 };
 
 struct EventLine {
@@ -192,6 +220,16 @@ struct RollBack {
   uint64_t version = 0;
 };
 
+struct TablePublished {
+  std::string name;
+  uint64_t version = 0;
+  uint64_t checksum = 0;
+  bool rolled_back = false;  // to a version that was in force before
+  bool IsSameTable(const TablePublished& other) const {
+    return name == other.name && version == other.version && checksum == other.checksum;
+  }
+};
+
 // What the fold keeps of a customer and of open decisions.
 struct FoldLimits {
   int64_t profile_bytes = 16'384;
@@ -200,7 +238,8 @@ struct FoldLimits {
 };
 
 using Change = std::variant<DecisionChange, Event, Activation, ItemsUpserted, OffersUpserted, ItemDeleted, OfferDeleted,
-                            CustomersUpserted, CustomerErased, PlacementSet, PlacementDeleted, PolicySet, Publication, RollBack, FoldLimits>;
+                            CustomersUpserted, CustomerErased, PlacementSet, PlacementDeleted, PolicySet, Publication, RollBack, FoldLimits,
+                            TablePublished>;
 
 struct LogEntry {
   Sequence sequence = 0;

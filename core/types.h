@@ -38,6 +38,7 @@ enum class ItemIndex : uint32_t {};
 enum class OfferIndex : uint32_t {};
 enum class NameIndex : uint32_t {};  // a category or a brand
 inline constexpr NameIndex kNoName{0xffffffffu};
+inline constexpr ItemIndex kNoItem{0xffffffffu};
 inline constexpr OfferIndex kNoOffer{0xffffffffu};
 
 using RowMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;

@@ -36,7 +36,7 @@ void FillAffinities(const Profile& profile, const Catalogue& catalogue, v1::Cust
                                            : kind == Affinity::Kind::kBrand  ? *response.add_brands()
                                                                              : *response.add_offers();
     added.set_name(kind == Affinity::Kind::kOffer ? catalogue.OfferAt(OfferIndex{index}).id.value()
-                                                  : catalogue.NameOf(NameIndex{index}));
+                                                  : std::string(catalogue.NameOf(NameIndex{index})));
     added.set_visits(affinity.visits);
     added.set_decayed_visits(affinity.decayed);
     *added.mutable_first() = ToTimestamp(affinity.first);
@@ -190,9 +190,7 @@ void Engine::EraseCustomer(const v1::EraseCustomerRequest& request, v1::EraseCus
   const std::string id = request.customer_id();
   PlanChange(
       [id, response](Writer::Plan& plan) -> absl::Status {
-        if (plan.fold().state().customers.Find(id) == nullptr) {
-          return absl::NotFoundError("customer_id: nothing is known of this customer");
-        }
+        // Also where there is no profile: the log may name somebody who was only ever shown offers.
         v1::stored::LogRecord record;
         record.set_customer_erased(id);
         ASSIGN_OR_RETURN(const Sequence sequence, plan.Log(std::move(record), plan.log_now(), true));

@@ -297,6 +297,7 @@ void ReadTexts(const v1::Config& proto, Problems& problems, ServerConfig* config
   bool is_currency = config->currency.size() == 3;
   for (const char c : config->currency) is_currency = is_currency && c >= 'A' && c <= 'Z';
   if (!is_currency) problems.Add("currency", "three capital letters of ISO 4217", Reader::Quoted(config->currency));
+  config->tables_path = proto.tables_path().empty() ? absl::StrCat(config->store_path, "/tables") : proto.tables_path();
   config->backup_path = proto.backup_path();
   if (!config->backup_path.empty() && config->backup_path == config->store_path) {
     problems.Add("backup_path", "another folder than store_path", Reader::Quoted(config->backup_path));
@@ -309,6 +310,7 @@ void ReadNumbers(const v1::Config& proto, Reader& reader, ServerConfig* config) 
   reader.Number("completion_queues", proto.completion_queues(), 1, 64, &config->completion_queues);
   reader.Number("max_in_flight", proto.max_in_flight(), 1, 1'000'000, &config->max_in_flight);
   reader.Number("max_queued_records", proto.max_queued_records(), 1, 100'000'000, &config->max_queued_records);
+  reader.Number("max_queued_bytes", proto.max_queued_bytes(), int64_t{1} << 20, int64_t{1} << 40, &config->max_queued_bytes);
   const auto number = [&](absl::string_view field, int64_t value, int64_t low, int64_t high, int64_t* out) {
     reader.Number<int64_t>(field, value, low, high, out);
   };

@@ -37,6 +37,8 @@ struct ServerConfig {
   int completion_queues = 1;
   int max_in_flight = 10'000;
   int max_queued_records = 65'536;
+  std::string tables_path;  // never empty once checked
+  int64_t max_queued_bytes = 268'435'456;
   std::vector<RateLimit> rate_limits;
 
   int64_t profile_bytes = 16'384;

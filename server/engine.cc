@@ -18,18 +18,23 @@ FoldLimits FoldLimitsOf(const ServerConfig& config) { return {config.profile_byt
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const ServerConfig& config, std::unique_ptr<Store> store, Metrics* metrics,
                                                        std::function<TimeMicros()> now_micros) {
-  ASSIGN_OR_RETURN(Recovery recovery, Recover(*store));
+  auto shelf = std::make_unique<TableShelf>(config.tables_path);
+  ASSIGN_OR_RETURN(Recovery recovery, Recover(*store, nullptr, shelf->Source()));
   for (const std::string& problem : recovery.set_aside) Log(LogLevel::kError, "snapshot_set_aside", {{"reason", problem}});
+  recovery.fold->state().tables.ForEach([](absl::string_view name, const TableState& table) {
+    if (table.table == nullptr) Log(LogLevel::kError, "table_missing", {{"table", name}, {"version", table.versions.back().version}});
+  });
   Log(LogLevel::kInfo, "recovered", {{"base", recovery.base},
                                      {"replayed", recovery.replayed},
                                      {"last_sequence", store->last_sequence()}});
-  auto engine = std::unique_ptr<Engine>(new Engine(config, std::move(store), metrics, std::move(now_micros), std::move(recovery)));
+  auto engine = std::unique_ptr<Engine>(new Engine(config, std::move(store), metrics, std::move(now_micros),
+                                                   std::move(shelf), std::move(recovery)));
   engine->RestoreReplies();
   return engine;
 }
 
 Engine::Engine(const ServerConfig& config, std::unique_ptr<Store> store, Metrics* metrics, std::function<TimeMicros()> now_micros,
-               Recovery recovery)
+               std::unique_ptr<TableShelf> shelf, Recovery recovery)
     : config_(config),
       limits_(LimitsOf(config)),
       store_(std::move(store)),
@@ -37,6 +42,7 @@ Engine::Engine(const ServerConfig& config, std::unique_ptr<Store> store, Metrics
       now_micros_(std::move(now_micros)),
       start_micros_(now_micros_()),
       instance_seed_(MixHash(StableHash(config.salt), static_cast<uint64_t>(start_micros_))),
+      shelf_(std::move(shelf)),
       recovery_(std::move(recovery)),
       replies_(config.max_stored_replies, config.request_id_lifetime_seconds),
       writer_(std::make_unique<Writer>(config_, store_.get(), std::move(recovery_.fold), metrics_, &snapshot_, now_micros_)),
@@ -74,26 +80,36 @@ absl::Status Engine::Stop() {
 void Engine::RestoreReplies() {
   const TimeMicros now = is_wall_clock() ? now_micros_() : snapshot_.Get()->now;
   const TimeMicros oldest = now - config_.request_id_lifetime_seconds * kMicrosPerSecond;
-  // Decisions stand in the order of time, nearly: look back block by block until a whole block is too old.
+  const auto is_wanted = [oldest](const v1::stored::LogRecord& record) {
+    return record.has_decision() && !record.decision().made_up_request_id() && !record.erased() && record.time_micros() >= oldest;
+  };
+  // Decisions stand in the order of time, nearly: look back block by block until a whole block is too old. Then forwards, so that
+  // the newest replies stay where there is no room for all.
   constexpr Sequence kBlock = 10'000;
-  Sequence end = store_->last_sequence();
-  int64_t restored = 0;
-  while (end >= store_->first_sequence() && end > 0 && restored < config_.max_stored_replies) {
-    const Sequence begin = std::max(store_->first_sequence(), end > kBlock ? end - kBlock + 1 : Sequence{1});
+  const Sequence last = store_->last_sequence();
+  Sequence begin = last + 1;
+  int64_t wanted = 0;
+  while (begin > store_->first_sequence() && wanted < config_.max_stored_replies) {
+    const Sequence end = begin - 1;
+    const Sequence from = std::max(store_->first_sequence(), end > kBlock ? end - kBlock + 1 : Sequence{1});
     int64_t found = 0;
-    const absl::Status status = store_->ReadLog(begin, end, [&](const v1::stored::LogRecord& record) {
-      if (!record.has_decision() || record.decision().made_up_request_id() || record.erased()) return absl::OkStatus();
-      if (record.time_micros() < oldest) return absl::OkStatus();
+    const absl::Status status = store_->ReadLog(from, end, [&](const v1::stored::LogRecord& record) {
+      found += is_wanted(record) ? 1 : 0;
+      return absl::OkStatus();
+    });
+    if (!status.ok() || found == 0) break;
+    wanted += found;
+    begin = from;
+  }
+  if (begin <= last) {
+    (void)store_->ReadLog(begin, last, [&](const v1::stored::LogRecord& record) {
+      if (!is_wanted(record)) return absl::OkStatus();
       v1::RankOffersResponse response;
       FillResponse(record.decision(), record.time_micros(), response);
       replies_.Restore(record.decision().request().request_id(), record.decision().request_fingerprint(), record.time_micros(),
                        response.SerializeAsString());
-      ++found;
       return absl::OkStatus();
     });
-    if (!status.ok() || found == 0 || begin <= 1) break;
-    restored += found;
-    end = begin - 1;
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/decide.h"
+#include "core/lists/list_answer.h"
 #include "core/snapshot.h"
 #include "server/handlers.h"
 #include "server/maintenance.h"
@@ -16,11 +17,12 @@
 #include "server/writer.h"
 #include "store/recovery.h"
 #include "store/store.h"
+#include "store/table_shelf.h"
 
 namespace offerd {
 
 // The service behind the RPCs: recovers the state, then serves it. One file a service: rank_offers.cc, feedback.cc,
-// catalogue.cc, admin.cc.
+// catalogue.cc, admin.cc, lists.cc, tables.cc.
 class Engine final : public Handlers {
  public:
   // Recovers from the store: newest sound base, then the log. DataLoss when that cannot be done without loss.
@@ -33,6 +35,10 @@ class Engine final : public Handlers {
   absl::Status Stop();
 
   absl::Status RankOffers(const v1::RankOffersRequest& request, v1::RankOffersResponse* response) override;
+  absl::Status CrossSell(const v1::CrossSellRequest& request, v1::ItemList* response) override;
+  absl::Status SimilarItems(const v1::SimilarItemsRequest& request, v1::ItemList* response) override;
+  absl::Status RecommendItems(const v1::RecommendItemsRequest& request, v1::ItemList* response) override;
+  absl::Status RecommendNext(const v1::RecommendNextRequest& request, v1::ItemList* response) override;
   void Activate(const v1::ActivateRequest& request, v1::ActivateResponse* response, Done done) override;
   void SendFeedback(const v1::SendFeedbackRequest& request, v1::SendFeedbackResponse* response, Done done) override;
 
@@ -55,6 +61,9 @@ class Engine final : public Handlers {
   void ListPolicies(const v1::ListPoliciesRequest& request, v1::ListPoliciesResponse* response, Done done) override;
   void PublishPolicy(const v1::PublishPolicyRequest& request, v1::Policy* response, Done done) override;
   void RollBackPolicy(const v1::RollBackPolicyRequest& request, v1::Policy* response, Done done) override;
+  void PublishTable(const v1::PublishTableRequest& request, v1::TableStatus* response, Done done) override;
+  void RollBackTable(const v1::RollBackTableRequest& request, v1::TableStatus* response, Done done) override;
+  void ListTables(const v1::ListTablesRequest& request, v1::ListTablesResponse* response, Done done) override;
   void CreateSnapshot(const v1::CreateSnapshotRequest& request, v1::Snapshot* response, Done done) override;
   void ListSnapshots(const v1::ListSnapshotsRequest& request, v1::ListSnapshotsResponse* response, Done done) override;
   void VerifySnapshot(const v1::VerifySnapshotRequest& request, v1::VerifySnapshotResponse* response, Done done) override;
@@ -66,10 +75,14 @@ class Engine final : public Handlers {
 
  private:
   Engine(const ServerConfig& config, std::unique_ptr<Store> store, Metrics* metrics, std::function<TimeMicros()> now_micros,
-         Recovery recovery);
+         std::unique_ptr<TableShelf> shelf, Recovery recovery);
   void RestoreReplies();
   void RestoreErasures();
   bool is_wall_clock() const { return config_.clock == ServerConfig::Clock::kWall; }
+  template <typename Request>
+  absl::Status Answer(ListRequest& list, const Request& request, v1::ItemList* response);
+  void PutInForce(std::shared_ptr<const ListTable> table, bool rolled_back, v1::TableStatus* response, Done done);
+  v1::TableStatus DescribeTable(const std::string& name, const State& state) const;
   void RecordDecisionMetrics(const Decision& decision);
   // Submits and answers `done` itself when the writer refuses.
   void SubmitOr(Writer::Task task, const Done& done);
@@ -88,6 +101,7 @@ class Engine final : public Handlers {
   const std::function<TimeMicros()> now_micros_;
   const TimeMicros start_micros_;
   const uint64_t instance_seed_;  // of request ids made up here
+  const std::unique_ptr<TableShelf> shelf_;
   Recovery recovery_;
 
   Snapshot<State> snapshot_;

@@ -55,6 +55,7 @@ void Engine::SendFeedback(const v1::SendFeedbackRequest& request, v1::SendFeedba
   const auto feedback = std::make_shared<Feedback>();
   feedback->response = response;
   Writer::Task task;
+  task.bytes = static_cast<int64_t>(request.ByteSizeLong());
   for (int i = 0; i < request.events_size(); ++i) {
     const v1::Event& event = request.events(i);
     v1::EventResult& result = *response->add_results();
@@ -90,7 +91,10 @@ void Engine::SendFeedback(const v1::SendFeedbackRequest& request, v1::SendFeedba
       TimeMicros time = plan.log_now();
       if (event.has_time()) time = *ToMicros(event.time());
       stored.set_time_micros(time);
-      if (IsDenied(event, plan.fold())) event.clear_customer_id();
+      if (IsDenied(event, plan.fold())) {
+        event.clear_customer_id();
+        event.clear_order_id();  // a number of the shop's that leads to the person
+      }
       // The log's time is that of the event where history is played; imports of the past move no clock.
       const TimeMicros log_time = is_wall_clock() || event.history() ? plan.log_now() : time;
       Fate fate = Fate::kApplied;

@@ -24,6 +24,12 @@ class Handlers {
   virtual absl::Status RankOffers(const v1::RankOffersRequest& request, v1::RankOffersResponse* response) = 0;
   virtual void Activate(const v1::ActivateRequest& request, v1::ActivateResponse* response, Done done) = 0;
 
+  // Answer before they return, like RankOffers.
+  virtual absl::Status CrossSell(const v1::CrossSellRequest& request, v1::ItemList* response) = 0;
+  virtual absl::Status SimilarItems(const v1::SimilarItemsRequest& request, v1::ItemList* response) = 0;
+  virtual absl::Status RecommendItems(const v1::RecommendItemsRequest& request, v1::ItemList* response) = 0;
+  virtual absl::Status RecommendNext(const v1::RecommendNextRequest& request, v1::ItemList* response) = 0;
+
   virtual void SendFeedback(const v1::SendFeedbackRequest& request, v1::SendFeedbackResponse* response, Done done) = 0;
 
   virtual void UpsertItems(const v1::UpsertItemsRequest& request, v1::UpsertResponse* response, Done done) = 0;
@@ -46,6 +52,9 @@ class Handlers {
   virtual void ListPolicies(const v1::ListPoliciesRequest& request, v1::ListPoliciesResponse* response, Done done) = 0;
   virtual void PublishPolicy(const v1::PublishPolicyRequest& request, v1::Policy* response, Done done) = 0;
   virtual void RollBackPolicy(const v1::RollBackPolicyRequest& request, v1::Policy* response, Done done) = 0;
+  virtual void PublishTable(const v1::PublishTableRequest& request, v1::TableStatus* response, Done done) = 0;
+  virtual void RollBackTable(const v1::RollBackTableRequest& request, v1::TableStatus* response, Done done) = 0;
+  virtual void ListTables(const v1::ListTablesRequest& request, v1::ListTablesResponse* response, Done done) = 0;
   virtual void CreateSnapshot(const v1::CreateSnapshotRequest& request, v1::Snapshot* response, Done done) = 0;
   virtual void ListSnapshots(const v1::ListSnapshotsRequest& request, v1::ListSnapshotsResponse* response, Done done) = 0;
   virtual void VerifySnapshot(const v1::VerifySnapshotRequest& request, v1::VerifySnapshotResponse* response, Done done) = 0;

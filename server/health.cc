@@ -36,6 +36,7 @@ class HealthService::Raw final : public grpc::Service, public RawService {
     MarkMethodRaw(kWatchIndex);
   }
   grpc::Service* service() override { return this; }
+  const google::protobuf::ServiceDescriptor* descriptor() const override { return nullptr; }  // known by its methods alone
   void RequestUnary(int index, grpc::ServerContext* context, grpc::ByteBuffer* request,
                     grpc::internal::ServerAsyncStreamingInterface* responder, grpc::ServerCompletionQueue* queue,
                     void* tag) override {

@@ -119,7 +119,7 @@ absl::StatusOr<std::shared_ptr<FoldImage>> Maintenance::AskForImage() {
     if (written.ok()) *image = std::make_shared<FoldImage>(fold.Image());
     ready->Notify();
   };
-  RETURN_IF_ERROR(writer_->Submit(std::move(task)));
+  RETURN_IF_ERROR(writer_->SubmitUpkeep(std::move(task)));
   ready->WaitForNotification();
   RETURN_IF_ERROR(*status);
   return *image;
@@ -131,7 +131,7 @@ absl::StatusOr<v1::Snapshot> Maintenance::MakeBase() {
   // The writer destroys the image: it alone changes what the image shares.
   Writer::Task give_back;
   give_back.finish = [kept = std::move(image)](const absl::Status&, const Fold&) {};
-  (void)writer_->Submit(std::move(give_back));  // refused only when the writer has ended, and then nobody shares anything
+  (void)writer_->SubmitUpkeep(std::move(give_back));  // refused only when the writer has ended, and then nobody shares anything
   return result;
 }
 
@@ -213,13 +213,15 @@ void Maintenance::FinishErasures() {
   }
   erasures_pending_.store(static_cast<int64_t>(pending->size()), std::memory_order_relaxed);
   if (pending->empty()) return;
-  const auto base = MakeBase();  // replay must not need what is stripped
+  // Replay must not need what is stripped. What was queued when the customer was erased stands before the base in the log, and is
+  // stripped with the rest.
+  const auto base = MakeBase();
   if (!base.ok()) {
     Log(LogLevel::kError, "erasure_failed", {{"reason", base.status().ToString()}});
     return;
   }
   for (const PendingErasure& erasure : *pending) {
-    const absl::Status finished = store_->FinishErasure(erasure.customer_id, erasure.upto);
+    const absl::Status finished = store_->FinishErasure(erasure.customer_id, erasure.upto, base->sequence());
     if (!finished.ok()) {
       Log(LogLevel::kError, "erasure_failed", {{"sequence", erasure.upto}, {"reason", finished.ToString()}});
       continue;

@@ -34,6 +34,8 @@ class Maintenance {
   using SnapshotDone = std::function<void(absl::StatusOr<v1::Snapshot>)>;
   void CreateSnapshot(SnapshotDone done);                     // and a backup where one is configured
   void VerifySnapshot(Sequence sequence, SnapshotDone done);  // 0 = the newest
+  // Something slow that answers by itself; `refuse` is called instead when the server stops.
+  void Enqueue(std::function<void()> job, std::function<void()> refuse);
   void Erase(std::string customer_id, Sequence sequence);     // strip what the erasing record asks for
   absl::Status CreateLastSnapshot();  // at shutdown, after Stop and before the writer stops
 
@@ -41,7 +43,6 @@ class Maintenance {
 
  private:
   void Run();
-  void Enqueue(std::function<void()> job, std::function<void()> refuse);
   absl::StatusOr<v1::Snapshot> MakeBase();
   absl::StatusOr<v1::Snapshot> WriteBase(const FoldImage& image);
   absl::StatusOr<std::shared_ptr<FoldImage>> AskForImage();

@@ -37,17 +37,19 @@ constexpr int kShedCells = kTimerCells + kNumTimers * kHistogramCells;
 constexpr int kCounterCells = kShedCells + kNumShedReasons;
 constexpr int kDecisionCells = kCounterCells + kNumCounters;
 constexpr int kNoteCells = kDecisionCells + kMaxDecisionLabels + 1;
-constexpr int kEventCells = kNoteCells + kNumNotes;
+constexpr int kListNoteCells = kNoteCells + kNumNotes;
+constexpr int kEventCells = kListNoteCells + kNumNotes;
 constexpr int kNumCells = kEventCells + kNumMetricEventKinds * kNumMetricFates;
 
 static_assert(v1::EventKind_ARRAYSIZE == kNumMetricEventKinds);
 static_assert(v1::Fate_ARRAYSIZE == kNumMetricFates);
-static_assert(v1::RankOffersResponse::Note_ARRAYSIZE <= kNumNotes);
+static_assert(v1::RankOffersResponse::Note_ARRAYSIZE <= kNumNotes && v1::ItemList::Note_ARRAYSIZE <= kNumNotes);
 
 constexpr const char* kMethodTexts[kNumMethods] = {
-    "RankOffers", "Activate", "SendFeedback", "StreamFeedback", "UpsertItems", "UpsertOffers", "GetItem", "GetOffer",
+    "RankOffers", "Activate", "CrossSell", "SimilarItems", "RecommendItems", "RecommendNext", "SendFeedback", "StreamFeedback", "UpsertItems", "UpsertOffers", "GetItem", "GetOffer",
     "ListItems", "ListOffers", "DeleteItem", "DeleteOffer", "UpsertCustomers", "GetCustomer", "EraseCustomer", "SetPlacement",
-    "ListPlacements", "DeletePlacement", "SetPolicy", "ListPolicies", "PublishPolicy", "RollBackPolicy", "CreateSnapshot",
+    "ListPlacements", "DeletePlacement", "SetPolicy", "ListPolicies", "PublishPolicy", "RollBackPolicy", "PublishTable", "RollBackTable", "ListTables",
+    "CreateSnapshot",
     "ListSnapshots", "VerifySnapshot", "GetStatus", "GetLimits"};
 
 constexpr const char* kCodeTexts[kNumRpcCodes] = {
@@ -259,6 +261,10 @@ void Metrics::RecordNote(int note) {
   if (Inside(note, kNumNotes)) LocalShard().Add(kNoteCells + note, 1);
 }
 
+void Metrics::RecordListNote(int note) {
+  if (Inside(note, kNumNotes)) LocalShard().Add(kListNoteCells + note, 1);
+}
+
 void Metrics::RecordEvent(int kind, int fate) {
   if (!Inside(kind, kNumMetricEventKinds)) kind = 0;
   if (!Inside(fate, kNumMetricFates)) fate = 0;
@@ -353,6 +359,14 @@ std::vector<MetricFamily> Metrics::Collector::Collect(const Metrics& m) {
     notes.metric.push_back(counted(kNoteCells + i, {{"note", v1::RankOffersResponse::Note_Name(i)}}));
   }
   families.push_back(std::move(notes));
+
+  MetricFamily list_notes = Family(metric::kListNotes, "Item lists that were shorter or poorer than asked, by the note that says why.",
+                                   MetricType::Counter);
+  for (int i = 1; i < v1::ItemList::Note_ARRAYSIZE; ++i) {
+    if (!v1::ItemList::Note_IsValid(i)) continue;
+    list_notes.metric.push_back(counted(kListNoteCells + i, {{"note", v1::ItemList::Note_Name(i)}}));
+  }
+  families.push_back(std::move(list_notes));
 
   MetricFamily events = Family(metric::kEvents, "Events received, by kind and fate.", MetricType::Counter);
   for (int kind = 0; kind < kNumMetricEventKinds; ++kind) {

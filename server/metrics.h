@@ -24,6 +24,7 @@ inline constexpr char kOpenStreams[] = "offerd_open_streams";
 inline constexpr char kStreamBatchDuration[] = "offerd_stream_batch_duration_seconds";
 inline constexpr char kDecisions[] = "offerd_decisions_total";
 inline constexpr char kDecisionNotes[] = "offerd_decision_notes_total";
+inline constexpr char kListNotes[] = "offerd_list_notes_total";
 inline constexpr char kDroppedDecisions[] = "offerd_dropped_decisions_total";
 inline constexpr char kOpenDecisions[] = "offerd_open_decisions";
 inline constexpr char kDecisionsClosedEarly[] = "offerd_decisions_closed_early_total";
@@ -51,7 +52,7 @@ inline constexpr char kProcessMemory[] = "process_resident_memory_bytes";
 inline constexpr char kProcessStart[] = "process_start_time_seconds";
 inline constexpr const char* kAll[] = {
     kRequests, kRequestDuration, kShedRequests, kRequestsInFlight, kOpenStreams, kStreamBatchDuration, kDecisions,
-    kDecisionNotes, kDroppedDecisions, kOpenDecisions, kDecisionsClosedEarly, kGateLeaks, kEvents, kDecisionQueue,
+    kDecisionNotes, kListNotes, kDroppedDecisions, kOpenDecisions, kDecisionsClosedEarly, kGateLeaks, kEvents, kDecisionQueue,
     kFeedbackQueue, kLearnerLagSeconds, kLearnerLagRecords, kPublications, kPublicationDuration, kStoreWriteDuration,
     kStoreSyncDuration, kStoreError, kLastSequence, kSnapshotAge, kSnapshotDuration, kCustomers, kItems, kOffers,
     kErasuresPending, kBuildInfo, kProcessCpu, kProcessMemory, kProcessStart};
@@ -59,12 +60,12 @@ inline constexpr const char* kAll[] = {
 
 // Every method of offerd.v1, in the order of MethodText.
 enum class Method : uint8_t {
-  kRankOffers, kActivate, kSendFeedback, kStreamFeedback, kUpsertItems, kUpsertOffers, kGetItem, kGetOffer, kListItems,
+  kRankOffers, kActivate, kCrossSell, kSimilarItems, kRecommendItems, kRecommendNext, kSendFeedback, kStreamFeedback, kUpsertItems, kUpsertOffers, kGetItem, kGetOffer, kListItems,
   kListOffers, kDeleteItem, kDeleteOffer, kUpsertCustomers, kGetCustomer, kEraseCustomer, kSetPlacement, kListPlacements,
-  kDeletePlacement, kSetPolicy, kListPolicies, kPublishPolicy, kRollBackPolicy, kCreateSnapshot, kListSnapshots,
+  kDeletePlacement, kSetPolicy, kListPolicies, kPublishPolicy, kRollBackPolicy, kPublishTable, kRollBackTable, kListTables, kCreateSnapshot, kListSnapshots,
   kVerifySnapshot, kGetStatus, kGetLimits
 };
-inline constexpr int kNumMethods = 27;
+inline constexpr int kNumMethods = 34;
 absl::string_view MethodText(Method method);  // "RankOffers"
 
 // Counters without labels, counts in the order of their names above.
@@ -126,6 +127,7 @@ class Metrics {
   DecisionLabel LabelOf(absl::string_view placement, absl::string_view policy);
   void RecordDecision(DecisionLabel label);
   void RecordNote(int note);              // number of offerd.v1.RankOffersResponse.Note
+  void RecordListNote(int note);          // number of offerd.v1.ItemList.Note
   void RecordEvent(int kind, int fate);   // numbers of offerd.v1.EventKind and Fate
   void RecordPublication(absl::string_view policy, int64_t micros);  // takes a lock; also Timer::kPublication
   void SetSnapshotTime(int64_t micros);   // of the newest sound snapshot; its age is exported

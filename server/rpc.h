@@ -32,6 +32,7 @@ class RawService {
  public:
   virtual ~RawService() = default;
   virtual grpc::Service* service() = 0;
+  virtual const google::protobuf::ServiceDescriptor* descriptor() const = 0;  // null where the methods are not described
   virtual void RequestUnary(int index, grpc::ServerContext* context, grpc::ByteBuffer* request,
                             grpc::internal::ServerAsyncStreamingInterface* responder, grpc::ServerCompletionQueue* queue,
                             void* tag) = 0;

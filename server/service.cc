@@ -32,7 +32,7 @@ using google::protobuf::Message;
 using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
 
-constexpr int kWaitingRankOffers = 64;  // calls that wait on each queue
+constexpr int kWaitingFrontend = 64;  // calls of the shop's pages that wait on each queue
 constexpr int kWaitingOthers = 4;
 constexpr int kMaxSyncThreads = 4;  // of reflection, the one synchronous service
 
@@ -40,10 +40,11 @@ constexpr int kMaxSyncThreads = 4;  // of reflection, the one synchronous servic
 template <typename Generated>
 class RawServiceOf final : public Generated, public RawService {
  public:
-  explicit RawServiceOf(const ServiceDescriptor* descriptor) {
+  explicit RawServiceOf(const ServiceDescriptor* descriptor) : descriptor_(descriptor) {
     for (int i = 0; i < descriptor->method_count(); ++i) this->MarkMethodRaw(i);
   }
   grpc::Service* service() override { return this; }
+  const ServiceDescriptor* descriptor() const override { return descriptor_; }
   void RequestUnary(int index, grpc::ServerContext* context, grpc::ByteBuffer* request,
                     grpc::internal::ServerAsyncStreamingInterface* responder, grpc::ServerCompletionQueue* queue,
                     void* tag) override {
@@ -53,6 +54,9 @@ class RawServiceOf final : public Generated, public RawService {
                      grpc::ServerCompletionQueue* queue, void* tag) override {
     this->RequestAsyncBidiStreaming(index, context, stream, queue, queue, tag);
   }
+
+ private:
+  const ServiceDescriptor* const descriptor_;
 };
 
 const ServiceDescriptor* ServiceOf(const google::protobuf::Descriptor* message_of_the_file) {
@@ -82,7 +86,7 @@ class MethodTable {
   }
   template <typename Request, typename Response>
   static RpcMethod Describe(RawService* service, Method method, Access access) {
-    const MethodDescriptor* descriptor = FindMethod(Request::descriptor(), method);
+    const MethodDescriptor* descriptor = FindMethod(service->descriptor(), method);
     CHECK(descriptor->input_type() == Request::descriptor() && descriptor->output_type() == Response::descriptor());
     RpcMethod out;
     out.method = method;
@@ -97,8 +101,8 @@ class MethodTable {
   const std::vector<RpcMethod>& methods() const { return methods_; }
 
  private:
-  static const MethodDescriptor* FindMethod(const google::protobuf::Descriptor* request, Method method) {
-    const MethodDescriptor* found = ServiceOf(request)->FindMethodByName(std::string(MethodText(method)));
+  static const MethodDescriptor* FindMethod(const ServiceDescriptor* service, Method method) {
+    const MethodDescriptor* found = service->FindMethodByName(std::string(MethodText(method)));
     CHECK(found != nullptr);
     return found;
   }
@@ -166,6 +170,10 @@ void Service::Impl::AddMethods() {
   const auto f = Access::kFrontend, c = Access::kCatalogue, a = Access::kAdmin;
   table_.Add(&offers_, Method::kRankOffers, f, &Handlers::RankOffers);
   table_.Add(&offers_, Method::kActivate, f, &Handlers::Activate);
+  table_.Add(&offers_, Method::kCrossSell, f, &Handlers::CrossSell);
+  table_.Add(&offers_, Method::kSimilarItems, f, &Handlers::SimilarItems);
+  table_.Add(&offers_, Method::kRecommendItems, f, &Handlers::RecommendItems);
+  table_.Add(&offers_, Method::kRecommendNext, f, &Handlers::RecommendNext);
   table_.Add(&feedback_, Method::kSendFeedback, Access::kFeedback, &Handlers::SendFeedback);
   table_.Add(&catalog_, Method::kUpsertItems, c, &Handlers::UpsertItems);
   table_.Add(&catalog_, Method::kUpsertOffers, c, &Handlers::UpsertOffers);
@@ -185,6 +193,9 @@ void Service::Impl::AddMethods() {
   table_.Add(&admin_, Method::kListPolicies, a, &Handlers::ListPolicies);
   table_.Add(&admin_, Method::kPublishPolicy, a, &Handlers::PublishPolicy);
   table_.Add(&admin_, Method::kRollBackPolicy, a, &Handlers::RollBackPolicy);
+  table_.Add(&admin_, Method::kPublishTable, a, &Handlers::PublishTable);
+  table_.Add(&admin_, Method::kRollBackTable, a, &Handlers::RollBackTable);
+  table_.Add(&admin_, Method::kListTables, a, &Handlers::ListTables);
   table_.Add(&admin_, Method::kCreateSnapshot, a, &Handlers::CreateSnapshot);
   table_.Add(&admin_, Method::kListSnapshots, a, &Handlers::ListSnapshots);
   table_.Add(&admin_, Method::kVerifySnapshot, a, &Handlers::VerifySnapshot);
@@ -221,7 +232,7 @@ absl::Status Service::Impl::Start(const ServerConfig& config) {
   for (int i = 0; i < config.completion_queues; ++i) {
     auto queue = std::make_unique<RpcQueue>(builder.AddCompletionQueue());
     for (const RpcMethod& method : table_.methods()) {
-      queue->AddMethod(&method, &gate_, method.method == Method::kRankOffers ? kWaitingRankOffers : kWaitingOthers);
+      queue->AddMethod(&method, &gate_, method.service == &offers_ ? kWaitingFrontend : kWaitingOthers);
     }
     queue->AddPool(MakeFeedbackStreams(&stream_method_, &handlers_, &gate_, queue.get(), kWaitingOthers));
     health_.AddTo(queue.get());

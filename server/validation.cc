@@ -2,173 +2,28 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <limits>
 #include <string>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "core/hash.h"
 #include "server/bad_request.h"
+#include "server/field_checks.h"
+#include "server/list_validation.h"
 #include "server/utf8.h"
 
 namespace offerd {
 namespace {
 
-constexpr int64_t kEndOfTimeSeconds = 7'289'654'400;          // 2201-01-01
-constexpr int64_t kMaxMicros = 1'000'000'000'000'000;         // a billion major units: sums of a batch stay far from overflow
-constexpr int64_t kMaxQuantity = 1'000'000;
-constexpr int kMaxNames = 1000;                               // markets, audiences, campaigns of one thing
-constexpr int kMaxPathDepth = 64;
-constexpr double kLargest = std::numeric_limits<double>::max();
-constexpr int64_t kYearSeconds = 31'536'000;
-constexpr int64_t kDefaultWindowSeconds = 604'800;
-constexpr int64_t kDefaultLatenessSeconds = 86'400;
-
-// Where in the message we are; lives on the stack and becomes text only for an error.
-class Path {
- public:
-  explicit Path(absl::string_view name, int index = -1) : name_(name), index_(index) {}
-  Path(const Path& parent, absl::string_view name, int index = -1) : parent_(&parent), name_(name), index_(index) {}
-
-  std::string Text() const {
-    std::string text = parent_ == nullptr ? std::string() : parent_->Text();
-    if (!text.empty() && !name_.empty()) text.push_back('.');
-    absl::StrAppend(&text, name_);
-    if (index_ >= 0) absl::StrAppend(&text, "[", index_, "]");
-    return text;
-  }
-
- private:
-  const Path* parent_ = nullptr;
-  absl::string_view name_;
-  int index_;
-};
-
-// Whether two of up to 256 texts are equal, without allocation: open addressing over their numbers.
-template <typename TextOf>
-int FirstRepeat(int n, const TextOf& text_of) {
-  constexpr int kSlots = 512;
-  if (n < 2 || n > kSlots / 2) return -1;
-  if (n <= 12) {
-    for (int i = 1; i < n; ++i) {
-      const std::string& text = text_of(i);
-      for (int j = 0; j < i; ++j) {
-        if (text_of(j) == text) return i;
-      }
-    }
-    return -1;
-  }
-  uint16_t slots[kSlots];  // number + 1; 0 = free
-  std::memset(slots, 0, sizeof(slots));
-  for (int i = 0; i < n; ++i) {
-    const std::string& text = text_of(i);
-    uint64_t at = StableHash(absl::string_view(text)) % kSlots;
-    while (slots[at] != 0) {
-      if (text_of(slots[at] - 1) == text) return i;
-      at = (at + 1) % kSlots;
-    }
-    slots[at] = static_cast<uint16_t>(i + 1);
-  }
-  return -1;
-}
-
-class Checker {
- public:
-  explicit Checker(const Limits& limits) : limits_(limits) {}
-
-  absl::Status Done() const { return errors_.ToStatus(); }
-
-  void Refuse(const Path& path, std::string description) { errors_.Add(path.Text(), std::move(description)); }
-
-  void Text(const Path& path, const std::string& text, size_t min_bytes) {
-    const size_t max_bytes = static_cast<size_t>(limits_.max_id_bytes);
-    if (text.size() < min_bytes || text.size() > max_bytes) {
-      Refuse(path, absl::StrCat("expected ", min_bytes, " to ", max_bytes, " bytes, found ", text.size()));
-    } else if (!IsValidUtf8(text)) {
-      Refuse(path, "expected valid UTF-8, found other bytes");
-    }
-  }
-  void Id(const Path& path, const std::string& id) { Text(path, id, 1); }
-  void OptionalText(const Path& path, const std::string& text) {
-    if (!text.empty()) Text(path, text, 0);
-  }
-
-  // False when there are too many to look at.
-  bool Size(const Path& path, int size, int max_size) {
-    if (size <= max_size) return true;
-    Refuse(path, absl::StrCat("expected at most ", max_size, " elements, found ", size));
-    return false;
-  }
-
-  template <typename Texts>
-  void EachId(absl::string_view name, const Texts& texts, int max_size) {
-    if (!Size(Path(name), texts.size(), max_size)) return;
-    for (int i = 0; i < texts.size(); ++i) Id(Path(name, i), texts.Get(i));
-  }
-
-  void Finite(const Path& path, double value) { Within(path, value, -kLargest, kLargest); }
-  void Within(const Path& path, double value, double low, double high) {
-    if (value >= low && value <= high) return;  // false for what is not a number
-    if (!std::isfinite(value)) {
-      Refuse(path, "expected a finite number");
-    } else if (high == kLargest) {
-      Refuse(path, absl::StrCat("expected ", low, " or more, found ", value));
-    } else {
-      Refuse(path, absl::StrCat("expected ", low, " to ", high, ", found ", value));
-    }
-  }
-  void AtLeastZero(const Path& path, double value) { Within(path, value, 0, kLargest); }
-  void Whole(const Path& path, int64_t value, int64_t low, int64_t high) {
-    if (value < low || value > high) Refuse(path, absl::StrCat("expected ", low, " to ", high, ", found ", value));
-  }
-  void Money(const Path& path, int64_t micros) { Whole(path, micros, 0, kMaxMicros); }
-
-  void Currency(const Path& path, const std::string& currency) {
-    if (currency.empty()) return;
-    bool is_right = currency.size() == 3;
-    for (const char c : currency) is_right = is_right && c >= 'A' && c <= 'Z';
-    if (!is_right) Refuse(path, "expected three capital letters of ISO 4217");
-  }
-
-  bool Time(const Path& path, const google::protobuf::Timestamp& time) {
-    if (time.seconds() >= 0 && time.seconds() < kEndOfTimeSeconds && time.nanos() >= 0 && time.nanos() < 1'000'000'000) return true;
-    Refuse(path, "expected a time in the years 1970 to 2200 with 0 to 999999999 nanos");
-    return false;
-  }
-
-  void Enum(const Path& path, bool is_known, int value) {
-    if (!is_known) Refuse(path, absl::StrCat("expected a value of the enumeration, found ", value));
-  }
-  void Consent(v1::Consent consent) { Enum(Path("consent"), v1::Consent_IsValid(consent), consent); }
-
-  void NamedValues(const Path* parent, absl::string_view name, const google::protobuf::RepeatedPtrField<v1::NamedValue>& values,
-                   int max_size) {
-    const auto at = [&](int i) { return parent == nullptr ? Path(name, i) : Path(*parent, name, i); };
-    if (!Size(at(-1), values.size(), max_size)) return;
-    for (int i = 0; i < values.size(); ++i) {
-      const v1::NamedValue& value = values.Get(i);
-      const Path path = at(i);
-      Id(Path(path, "name"), value.name());
-      switch (value.value_case()) {
-        case v1::NamedValue::kNumber: Finite(Path(path, "number"), value.number()); break;
-        case v1::NamedValue::kText: OptionalText(Path(path, "text"), value.text()); break;
-        case v1::NamedValue::VALUE_NOT_SET: Refuse(path, "expected a number or a text, found neither"); break;
-      }
-    }
-    const int repeat = FirstRepeat(values.size(), [&](int i) -> const std::string& { return values.Get(i).name(); });
-    if (repeat >= 0) Refuse(Path(at(repeat), "name"), "expected a name of its own, found one used before in this list");
-  }
-  void Attributes(const google::protobuf::RepeatedPtrField<v1::NamedValue>& values) {
-    NamedValues(nullptr, "attributes", values, limits_.max_attributes);
-  }
-
-  const Limits& limits() const { return limits_; }
-
- private:
-  const Limits& limits_;
-  FieldErrors errors_;
-};
+using field_checks::Checker;
+using field_checks::Path;
+using field_checks::kDefaultLatenessSeconds;
+using field_checks::kDefaultWindowSeconds;
+using field_checks::kLargestReward;
+using field_checks::kMaxMicros;
+using field_checks::kMaxNames;
+using field_checks::kMaxPathDepth;
+using field_checks::kMaxQuantity;
+using field_checks::kYearSeconds;
 
 void CheckFeature(const Path& path, const v1::Feature& feature, Checker& check) {
   check.Id(Path(path, "name"), feature.name());
@@ -246,7 +101,7 @@ void CheckLinear(const v1::Policy::Linear& linear, Checker& check) {
   if (linear.has_ridge() && !(linear.ridge() > 0 && std::isfinite(linear.ridge()))) {
     check.Refuse(Path(at, "ridge"), "expected a finite number above 0");
   }
-  check.AtLeastZero(Path(at, "half_life_days"), linear.half_life_days());
+  if (linear.half_life_days() != 0) check.Within(Path(at, "half_life_days"), linear.half_life_days(), 0.01, 36'500);
   if (linear.has_bag_size()) check.Whole(Path(at, "bag_size"), linear.bag_size(), 1, 256);
   if (linear.has_scale()) check.AtLeastZero(Path(at, "scale"), linear.scale());
   if (linear.has_publish_every_ms()) check.Whole(Path(at, "publish_every_ms"), linear.publish_every_ms(), 1, 3'600'000);
@@ -267,11 +122,11 @@ void CheckReward(const v1::Reward& reward, Checker& check) {
     } else {
       is_taken[kind] = true;
     }
-    check.Finite(Path(path, "weight"), reward.weights(i).weight());
+    check.Within(Path(path, "weight"), reward.weights(i).weight(), -kLargestReward, kLargestReward);
   }
-  check.Finite(Path(at, "default_reward"), reward.default_reward());
-  check.AtLeastZero(Path(at, "value_cap"), reward.value_cap());
-  check.AtLeastZero(Path(at, "largest"), reward.largest());
+  check.Within(Path(at, "default_reward"), reward.default_reward(), -kLargestReward, kLargestReward);
+  check.Within(Path(at, "value_cap"), reward.value_cap(), 0, kLargestReward);
+  check.Within(Path(at, "largest"), reward.largest(), 0, kLargestReward);
 }
 
 }  // namespace
@@ -302,6 +157,8 @@ v1::Limits ToProto(const Limits& limits) {
   out.set_event_id_lifetime_seconds(limits.event_id_lifetime_seconds);
   out.set_max_offer_items(limits.max_offer_items);
   out.set_max_attributes(limits.max_attributes);
+  out.set_max_cart_lines(limits.max_cart_lines);
+  out.set_max_strategies(limits.max_strategies);
   return out;
 }
 
@@ -325,6 +182,7 @@ absl::Status Validate(const v1::RankOffersRequest& request, const Limits& limits
   if (request.slate_size() < 0) check.Refuse(Path("slate_size"), absl::StrCat("expected 0 or more, found ", request.slate_size()));
   check.Consent(request.consent());
   if (request.has_as_of()) check.Time(Path("as_of"), request.as_of());
+  CheckCart(request.cart(), check);
   check.OptionalText(Path("policy"), request.policy());
   if (!request.policy().empty() && !request.validate_only()) check.Refuse(Path("policy"), "expected only with validate_only");
   return check.Done();
@@ -422,7 +280,13 @@ absl::Status Validate(const v1::Customer& customer, const Limits& limits) {
 absl::Status Validate(const v1::Placement& placement, const Limits& limits) {
   Checker check(limits);
   check.Id(Path("name"), placement.name());
-  check.Id(Path("policy"), placement.policy());
+  if (placement.has_lists()) {
+    check.OptionalText(Path("policy"), placement.policy());
+    CheckLists(placement.lists(), check);
+  } else {
+    check.Id(Path("policy"), placement.policy());
+  }
+  check.OptionalText(Path("cart_table"), placement.cart_table());
   check.OptionalText(Path("fixed_policy"), placement.fixed_policy());
   check.Enum(Path("mode"), v1::Mode_IsValid(placement.mode()), placement.mode());
   check.Whole(Path("slate_size"), placement.slate_size(), 0, limits.max_slate_size);

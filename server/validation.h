@@ -27,6 +27,8 @@ struct Limits {
   int max_dimension = 512;
   int max_offer_items = 10'000;
   int max_attributes = 64;
+  int max_cart_lines = 100;
+  int max_strategies = 16;
   int64_t profile_bytes = 16'384;
   int64_t max_open_decisions = 200'000;
   int64_t request_id_lifetime_seconds = 600;
@@ -44,6 +46,10 @@ v1::Limits ToProto(const Limits& limits);
 // Cost     Linear; no allocation when a RankOffersRequest, ActivateRequest or Event is right.
 absl::Status Validate(const v1::RankOffersRequest& request, const Limits& limits);
 absl::Status Validate(const v1::ActivateRequest& request, const Limits& limits);
+absl::Status Validate(const v1::CrossSellRequest& request, const Limits& limits);
+absl::Status Validate(const v1::SimilarItemsRequest& request, const Limits& limits);
+absl::Status Validate(const v1::RecommendItemsRequest& request, const Limits& limits);
+absl::Status Validate(const v1::RecommendNextRequest& request, const Limits& limits);
 absl::Status Validate(const v1::Event& event, const Limits& limits);
 absl::Status Validate(const v1::Item& item, const Limits& limits);
 absl::Status Validate(const v1::Offer& offer, const Limits& limits);  // output-only fields are not looked at

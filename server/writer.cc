@@ -40,6 +40,9 @@ absl::StatusOr<Sequence> Writer::Plan::Log(v1::stored::LogRecord record, TimeMic
 bool Writer::Plan::IsSeen(const std::string& event_id) const { return seen_.contains(event_id); }
 
 absl::StatusOr<bool> Writer::Plan::KnowsDecision(const std::string& decision_id) const {
+  for (const auto& record : writer_.pending_) {  // logged, and not yet where the store would find it
+    if (record->has_decision() && record->decision().decision_id() == decision_id) return true;
+  }
   return writer_.store_->HasDecision(decision_id);
 }
 
@@ -85,23 +88,32 @@ void Writer::Stop() {
   thread_.join();
 }
 
-absl::Status Writer::Submit(Task task) {
+absl::Status Writer::Submit(Task task) { return Enqueue(std::move(task), /*is_bound=*/true); }
+absl::Status Writer::SubmitUpkeep(Task task) { return Enqueue(std::move(task), /*is_bound=*/false); }
+
+bool Writer::HasRoom() const {
+  return queue_.size() < static_cast<size_t>(config_.max_queued_records) && queued_bytes_ < config_.max_queued_bytes;
+}
+
+absl::Status Writer::Enqueue(Task task, bool is_bound) {
   if (is_failing()) return absl::UnavailableError(absl::StrCat("the store does not take writes: ", store_error()));
   absl::MutexLock lock(&mu_);
   if (is_stopped_) return absl::UnavailableError("the server is stopping");
-  if (queue_.size() >= static_cast<size_t>(config_.max_queued_records)) {
-    return absl::ResourceExhaustedError("the queue to the store is full: try again later");
-  }
-  queue_.push_back({now_micros_(), 0, nullptr, std::move(task)});
+  if (is_bound && !HasRoom()) return absl::ResourceExhaustedError("the queue to the store is full: try again later");
+  const int64_t bytes = task.bytes;
+  queued_bytes_ += bytes;
+  queue_.push_back({now_micros_(), 0, bytes, nullptr, std::move(task)});
   wake_.Signal();
   return absl::OkStatus();
 }
 
 bool Writer::SubmitDecision(std::unique_ptr<v1::stored::LogRecord> record, TimeMicros time) {
   if (!is_failing()) {
+    const int64_t bytes = static_cast<int64_t>(record->ByteSizeLong());
     absl::MutexLock lock(&mu_);
-    if (!is_stopped_ && queue_.size() < static_cast<size_t>(config_.max_queued_records)) {
-      queue_.push_back({now_micros_(), time, std::move(record), {}});
+    if (!is_stopped_ && HasRoom()) {
+      queued_bytes_ += bytes;
+      queue_.push_back({now_micros_(), time, bytes, std::move(record), {}});
       queued_decisions_.fetch_add(1, std::memory_order_relaxed);
       return true;
     }
@@ -133,6 +145,7 @@ std::vector<Writer::Queued> Writer::Take() {
   while (!queue_.empty() && batch.size() < kMaxBatch) {
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
+    queued_bytes_ -= batch.back().bytes;
     if (batch.back().decision != nullptr) queued_decisions_.fetch_sub(1, std::memory_order_relaxed);
   }
   return batch;

@@ -58,6 +58,7 @@ class Writer {
     std::function<void(Plan&)> plan;                                  // may be null
     std::function<void(const absl::Status&, const Fold&)> finish;     // may be null; once, after the write or its failure
     std::vector<std::string> event_ids;                               // that plan asks IsSeen for
+    int64_t bytes = 0;                                                // of what it holds, roughly: counts against the queue's limit
   };
 
   Writer(const ServerConfig& config, Store* store, std::unique_ptr<Fold> fold, Metrics* metrics, Snapshot<State>* snapshot,
@@ -68,6 +69,8 @@ class Writer {
 
   // ResourceExhausted when the queue is full, Unavailable when the store fails or the writer has stopped.
   absl::Status Submit(Task task);
+  // For snapshots: not bound by the queue's limits, which a server that stops under load has reached.
+  absl::Status SubmitUpkeep(Task task);
   // Without an answer: false, and counted, when there is no room.
   bool SubmitDecision(std::unique_ptr<v1::stored::LogRecord> record, TimeMicros time);
 
@@ -82,6 +85,7 @@ class Writer {
   struct Queued {
     TimeMicros submitted = 0;
     TimeMicros decision_time = 0;
+    int64_t bytes = 0;
     std::unique_ptr<v1::stored::LogRecord> decision;  // or:
     Task task;
   };
@@ -89,6 +93,8 @@ class Writer {
     TimeMicros next = 0;  // wall time before which the policy is not published again
   };
 
+  absl::Status Enqueue(Task task, bool is_bound);
+  bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Run();
   std::vector<Queued> Take();
   void Process(std::vector<Queued>& batch);
@@ -117,6 +123,7 @@ class Writer {
   mutable absl::Mutex mu_;
   absl::CondVar wake_;
   std::deque<Queued> queue_ ABSL_GUARDED_BY(mu_);
+  int64_t queued_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   bool is_stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool is_stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::string store_error_ ABSL_GUARDED_BY(mu_);

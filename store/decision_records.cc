@@ -36,6 +36,8 @@ void FillRankRequest(const v1::RankOffersRequest& message, RankRequest& request)
   request.slate_size = message.slate_size();
   request.defer_activation = message.defer_activation();
   request.consent = static_cast<Consent>(message.consent());
+  request.cart.clear();
+  for (const v1::CartLine& line : message.cart()) request.cart.push_back(line.item_id());
   request.context.clear();
   for (const v1::NamedValue& value : message.context()) request.context.push_back(ToFact(value));
   request.candidate_facts.clear();

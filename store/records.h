@@ -28,6 +28,7 @@ absl::StatusOr<Event> FromProto(const v1::stored::StoredEvent& proto);
 absl::StatusOr<DecisionChange> FromProto(const v1::stored::Decision& proto);
 absl::StatusOr<Publication> FromProto(const v1::stored::Publication& proto);
 absl::StatusOr<RollBack> FromProto(const v1::stored::RollBack& proto);
+TablePublished FromProto(const v1::stored::TablePublished& proto);
 absl::StatusOr<LogEntry> FromProto(const v1::stored::LogRecord& proto);
 
 // What FromProto reads as the same value again. Defaults come out as the values they stand for, except an offer's open
@@ -40,6 +41,7 @@ v1::Policy ToProto(const Policy& policy);  // without version, feature_fingerpri
 v1::Placement ToProto(const Placement& placement);
 v1::stored::Publication ToProto(const Publication& publication);
 v1::stored::RollBack ToProto(const RollBack& roll_back);
+v1::stored::TablePublished ToProto(const TablePublished& published);
 
 // Nanoseconds below a microsecond are dropped, towards the past. InvalidArgument outside of the years 1 to 9999.
 absl::StatusOr<TimeMicros> ToMicros(const google::protobuf::Timestamp& time);

@@ -39,8 +39,8 @@ class PinnedStates {
 
 class Replayer {
  public:
-  Replayer(Store& store, const std::function<void(Sequence)>& progress)
-      : store_(store), progress_(progress), fold_(std::make_unique<Fold>()) {}
+  Replayer(Store& store, const std::function<void(Sequence)>& progress, const TableSource& tables)
+      : store_(store), progress_(progress), tables_(tables), fold_(std::make_unique<Fold>(tables)) {}
 
   absl::StatusOr<ReplayReport> Run() {
     report_.last = store_.last_sequence();
@@ -70,7 +70,7 @@ class Replayer {
           it->manifest.sequence() < last_erased) {
         continue;
       }
-      fold_ = std::make_unique<Fold>();
+      fold_ = std::make_unique<Fold>(tables_);
       if (!LoadImage(store_, it->manifest.sequence(), *fold_).ok()) continue;
       report_.base = it->manifest.sequence();
       return RememberBases(bases, report_.base);
@@ -177,6 +177,7 @@ class Replayer {
 
   Store& store_;
   const std::function<void(Sequence)>& progress_;
+  const TableSource& tables_;
   std::unique_ptr<Fold> fold_;
   PinnedStates states_;
   std::vector<Sequence> bases_;
@@ -188,8 +189,8 @@ class Replayer {
 
 }  // namespace
 
-absl::StatusOr<ReplayReport> Replay(Store& store, const std::function<void(Sequence)>& progress) {
-  return Replayer(store, progress).Run();
+absl::StatusOr<ReplayReport> Replay(Store& store, const std::function<void(Sequence)>& progress, const TableSource& tables) {
+  return Replayer(store, progress, tables).Run();
 }
 
 uint64_t LearningChecksum(const PolicyLearning& learning) {
@@ -201,13 +202,14 @@ uint64_t LearningChecksum(const PolicyLearning& learning) {
   return checksum;
 }
 
-absl::StatusOr<Recovery> Recover(Store& store, const std::function<void(const v1::stored::LogRecord&)>& visit) {
+absl::StatusOr<Recovery> Recover(Store& store, const std::function<void(const v1::stored::LogRecord&)>& visit,
+                                 const TableSource& tables) {
   Recovery recovery;
   for (const BaseInfo& base : store.ListBases()) {
     const Sequence sequence = base.manifest.sequence();
     absl::Status status = absl::DataLossError(base.detail);
     if (base.state != BaseInfo::State::kDamaged) {
-      recovery.fold = std::make_unique<Fold>();
+      recovery.fold = std::make_unique<Fold>(tables);
       status = LoadImage(store, sequence, *recovery.fold);
       if (status.ok()) {
         recovery.base = sequence;
@@ -217,7 +219,7 @@ absl::StatusOr<Recovery> Recover(Store& store, const std::function<void(const v1
     recovery.fold = nullptr;
     recovery.set_aside.push_back(absl::StrCat("base ", sequence, ": ", status.message()));
   }
-  if (recovery.fold == nullptr) recovery.fold = std::make_unique<Fold>();
+  if (recovery.fold == nullptr) recovery.fold = std::make_unique<Fold>(tables);
   if (recovery.base + 1 < store.first_sequence()) {
     return absl::DataLossError(absl::StrCat("no sound base reaches down to the kept log: the newest sound base is at ",
                                             recovery.base, ", the log begins at ", store.first_sequence(),

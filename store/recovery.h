@@ -21,7 +21,9 @@ struct Recovery {
 // Newest sound base, then the rest of the log. A damaged base is set aside and the one before it used. `visit` sees
 // every replayed record before it is applied. DataLoss when no sound base reaches down to the kept log, or the log
 // itself is damaged: nothing wrong is loaded silently.
-absl::StatusOr<Recovery> Recover(Store& store, const std::function<void(const v1::stored::LogRecord&)>& visit = nullptr);
+// `tables` finds the bytes of published tables (fold.h).
+absl::StatusOr<Recovery> Recover(Store& store, const std::function<void(const v1::stored::LogRecord&)>& visit = nullptr,
+                                 const TableSource& tables = nullptr);
 
 struct ReplayReport {
   Sequence base = 0;
@@ -39,7 +41,8 @@ struct ReplayReport {
 // Recomputes every recorded decision from the state that its request read, and compares it byte for byte; makes every
 // publication again; and compares the state with every sound base on the way. Starts from the oldest sound base.
 absl::StatusOr<ReplayReport> Replay(Store& store,
-                                    const std::function<void(Sequence)>& progress = nullptr);
+                                    const std::function<void(Sequence)>& progress = nullptr,
+                                    const TableSource& tables = nullptr);
 
 // A checksum of what a policy has learned: sums, counts and the clock they are kept by.
 uint64_t LearningChecksum(const PolicyLearning& learning);

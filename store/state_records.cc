@@ -17,7 +17,6 @@ using v1::stored::BaseRecord;
 using Sink = absl::FunctionRef<absl::Status(const BaseRecord&)>;
 
 uint32_t StoredName(NameIndex index) { return index == kNoName ? 0 : static_cast<uint32_t>(index) + 1; }
-NameIndex LoadedName(uint32_t stored) { return stored == 0 ? kNoName : NameIndex{stored - 1}; }
 
 std::string LowerToBytes(const Eigen::MatrixXd& matrix) {
   const Eigen::Index d = matrix.rows();
@@ -29,26 +28,11 @@ std::string LowerToBytes(const Eigen::MatrixXd& matrix) {
   return DoublesToBytes(packed);
 }
 
-absl::StatusOr<Eigen::MatrixXd> BytesToLower(const std::string& bytes, int dim, absl::string_view field) {
-  ASSIGN_OR_RETURN(const Eigen::VectorXd packed, BytesToDoubles(bytes, field));
-  const Eigen::Index d = dim;
-  if (d < 1 || d > LinearStatistics::kMaxDim || packed.size() != d * (d + 1) / 2) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(field, ": ", packed.size(), " numbers are no lower triangle of ", dim));
-  }
-  Eigen::MatrixXd lower = Eigen::MatrixXd::Zero(d, d);
-  Eigen::Index at = 0;
-  for (Eigen::Index i = 0; i < d; ++i) {
-    for (Eigen::Index j = 0; j <= i; ++j) lower(i, j) = packed[at++];
-  }
-  return lower;
-}
-
 absl::Status WriteCatalogue(const Catalogue& catalogue, Sink sink) {
   for (size_t i = 0; i < catalogue.num_names(); ++i) {
     BaseRecord record;
     record.mutable_name()->set_index(static_cast<uint32_t>(i));
-    record.mutable_name()->set_name(catalogue.NameOf(NameIndex{static_cast<uint32_t>(i)}));
+    record.mutable_name()->set_name(catalogue.KeptName(NameIndex{static_cast<uint32_t>(i)}));
     RETURN_IF_ERROR(sink(record));
   }
   for (size_t i = 0; i < catalogue.num_item_numbers(); ++i) {
@@ -56,6 +40,7 @@ absl::Status WriteCatalogue(const Catalogue& catalogue, Sink sink) {
     BaseRecord record;
     record.mutable_item()->set_index(static_cast<uint32_t>(i));
     record.mutable_item()->set_known(item.item != nullptr);
+    record.mutable_item()->set_arrived_micros(item.arrived);
     if (item.item != nullptr) {
       *record.mutable_item()->mutable_item() = ToProto(*item.item);
     } else {
@@ -114,42 +99,12 @@ BaseRecord ToRecord(const Profile& profile) {
     added.set_last_micros(affinity.last);
     added.set_last_visit(affinity.last_visit);
   }
+  for (const Profile::Interest& interest : parts.interests) {
+    stored.add_interest_items(static_cast<uint32_t>(interest.item));
+    stored.add_interest_kinds(static_cast<uint32_t>(interest.kind));
+    stored.add_interest_time_micros(interest.time);
+  }
   return record;
-}
-
-absl::StatusOr<Profile> ToProfile(const v1::stored::BaseCustomer& stored, size_t num_items) {
-  Profile profile;
-  ASSIGN_OR_RETURN(profile.customer, FromProto(stored.customer()));
-  profile.registered = stored.registered();
-  Profile::Parts parts;
-  parts.folded_sequence = stored.folded_sequence();
-  parts.num_visits = stored.visits();
-  parts.first_visit = stored.first_visit_micros();
-  parts.last_visit = stored.last_visit_micros();
-  parts.num_lines = stored.lines();
-  parts.decayed_visits = stored.decayed_visits();
-  int64_t held = 0;
-  if (stored.visit_time_micros_size() != stored.visit_size_size() ||
-      stored.visit_order_size() != stored.visit_size_size()) {
-    return absl::InvalidArgumentError("stored customer: visits of unequal length");
-  }
-  for (int i = 0; i < stored.visit_size_size(); ++i) {
-    parts.visits.push_back({stored.visit_time_micros(i), stored.visit_order(i), stored.visit_size(i)});
-    held += stored.visit_size(i);
-  }
-  if (held != stored.visit_items_size())
-    return absl::InvalidArgumentError("stored customer: visits and items do not fit");
-  for (const uint32_t item : stored.visit_items()) {
-    if (item >= num_items)
-      return absl::InvalidArgumentError("stored customer: an item number that was never given out");
-    parts.items.push_back(ItemIndex{item});
-  }
-  for (const v1::stored::BaseAffinity& affinity : stored.affinities()) {
-    parts.affinities.push_back({affinity.key(), affinity.visits(), affinity.last_visit(), affinity.decayed(),
-                                affinity.first_micros(), affinity.last_micros()});
-  }
-  profile.SetParts(std::move(parts));
-  return profile;
 }
 
 BaseRecord DayCountRecord(int kind, size_t index, const DayCount& count) {
@@ -173,6 +128,30 @@ absl::Status WritePopulation(const Population& population, Sink sink) {
   return absl::OkStatus();
 }
 
+absl::Status WriteDemand(const ItemDemand& demand, Sink sink) {
+  absl::Status status;
+  demand.markets().ForEach([&](absl::string_view name, const ItemDemand::Market& market) {
+    const auto write = [&](int kind, size_t index, const DayCount& count) {
+      BaseRecord record;
+      record.mutable_market_counts()->set_market(std::string(name));
+      *record.mutable_market_counts()->mutable_counts() = DayCountRecord(kind, index, count).population();
+      if (status.ok()) status = sink(record);
+    };
+    write(0, 0, market.orders);
+    for (size_t i = 0; i < market.items.size(); ++i) {
+      if (market.items[i].day != 0) write(3, i, market.items[i]);
+    }
+  });
+  return status;
+}
+
+BaseRecord ToRecord(absl::string_view name, const TableState& table) {
+  BaseRecord record;
+  record.mutable_table()->set_name(std::string(name));
+  for (const TablePublished& version : table.versions) *record.mutable_table()->add_versions() = ToProto(version);
+  return record;
+}
+
 void ToStored(const PlacementState& placement, v1::stored::BasePlacement& stored) {
   *stored.mutable_placement() = ToProto(placement.placement);
   stored.set_sequence(placement.sequence);
@@ -192,24 +171,6 @@ BaseRecord ToRecord(const PublishedPolicy& published, bool in_force, bool kept) 
       FloatsToBytes(Eigen::Map<const Eigen::VectorXf>(parts.coefficients.data(), parts.coefficients.size())));
   stored.set_factor(LowerToBytes(parts.lower));
   return record;
-}
-
-absl::StatusOr<std::shared_ptr<const PublishedPolicy>> ToPublished(const v1::stored::BasePublication& stored) {
-  ASSIGN_OR_RETURN(Publication record, FromProto(stored.publication()));
-  LinearPolicy::Parts parts;
-  parts.version = record.version;
-  parts.sigma = record.sigma;
-  parts.lambda = stored.lambda();
-  ASSIGN_OR_RETURN(parts.theta, BytesToDoubles(stored.theta(), "theta"));
-  ASSIGN_OR_RETURN(const Eigen::VectorXf coefficients, BytesToFloats(stored.coefficients(), "coefficients"));
-  ASSIGN_OR_RETURN(parts.lower, BytesToLower(stored.factor(), stored.dim(), "factor"));
-  if (parts.theta.size() != stored.dim() || coefficients.size() % stored.dim() != 0) {
-    return absl::InvalidArgumentError("stored publication: sizes do not fit");
-  }
-  parts.coefficients =
-      Eigen::Map<const Eigen::MatrixXf>(coefficients.data(), stored.dim(), coefficients.size() / stored.dim());
-  ASSIGN_OR_RETURN(LinearPolicy policy, LinearPolicy::FromParts(std::move(parts)));
-  return std::make_shared<const PublishedPolicy>(PublishedPolicy{std::move(record), std::move(policy)});
 }
 
 absl::Status WritePolicy(const PolicyState& policy, const std::map<std::string, PolicyLearning>& all_learning,
@@ -293,6 +254,8 @@ absl::Status WriteAll(const FoldImage& image, Sink sink) {
   });
   RETURN_IF_ERROR(status);
   RETURN_IF_ERROR(WritePopulation(image.state.population, sink));
+  RETURN_IF_ERROR(WriteDemand(image.state.demand, sink));
+  image.state.tables.ForEach([&](absl::string_view name, const TableState& table) { keep_first(sink(ToRecord(name, table))); });
   image.state.placements.ForEach([&](absl::string_view, const std::shared_ptr<const PlacementState>& placement) {
     BaseRecord stored;
     ToStored(*placement, *stored.mutable_placement());
@@ -307,204 +270,10 @@ absl::Status WriteAll(const FoldImage& image, Sink sink) {
   return status;
 }
 
-// Puts the records of a base into a fold, in the order in which WriteAll wrote them.
-class Loader {
- public:
-  explicit Loader(Fold& fold) : fold_(fold), state_(fold.MutableState()) {}
-
-  absl::Status Add(const BaseRecord& record) {
-    switch (record.part_case()) {
-      case BaseRecord::kHeader:
-        return AddHeader(record.header());
-      case BaseRecord::kName:
-        state_.catalogue.RestoreName(record.name().index(), record.name().name());
-        break;
-      case BaseRecord::kItem:
-        return AddItem(record.item());
-      case BaseRecord::kOffer:
-        return AddOffer(record.offer());
-      case BaseRecord::kCustomer: {
-        FinishOffers();
-        ASSIGN_OR_RETURN(Profile profile, ToProfile(record.customer(), state_.catalogue.num_item_numbers()));
-        const std::string id = profile.customer.id.value();
-        state_.customers.Mutate(id) = std::move(profile);
-        break;
-      }
-      case BaseRecord::kPopulation: {
-        FinishOffers();
-        const auto& p = record.population();
-        state_.population.Restore(p.kind(), p.index(), {p.day(), p.today(), p.slow(), p.fast()});
-        break;
-      }
-      case BaseRecord::kPlacement: {
-        ASSIGN_OR_RETURN(PlacementState placement, ToPlacement(record.placement()));
-        const std::string name = placement.placement.name;
-        state_.placements.Mutate(name) = std::make_shared<PlacementState>(std::move(placement));
-        break;
-      }
-      case BaseRecord::kPolicy:
-        return AddPolicy(record.policy());
-      case BaseRecord::kPublication:
-        return AddPublication(record.publication());
-      case BaseRecord::kOpenDecision:
-        return AddOpenDecision(record.open_decision());
-      case BaseRecord::PART_NOT_SET:
-        return absl::InvalidArgumentError("stored base: a record of no known kind");
-    }
-    return absl::OkStatus();
-  }
-
-  void Finish() { FinishOffers(); }
-
- private:
-  absl::Status AddHeader(const v1::stored::Header& header) {
-    state_.sequence = header.sequence();
-    state_.now = header.now_micros();
-    fold_.RestoreLimits({header.limits().profile_bytes(), header.limits().max_open_decisions()});
-    int at = 0;
-    state_.counters.ForEach([&](int64_t& count) { count = at < header.counters_size() ? header.counters(at++) : 0; });
-    return absl::OkStatus();
-  }
-
-  absl::Status AddItem(const v1::stored::BaseItem& stored) {
-    if (!stored.known()) {
-      state_.catalogue.RestoreItem(stored.index(), stored.item().item_id(), nullptr);
-      return absl::OkStatus();
-    }
-    ASSIGN_OR_RETURN(const Item item, FromProto(stored.item()));
-    state_.catalogue.RestoreItem(stored.index(), stored.item().item_id(), &item);
-    return absl::OkStatus();
-  }
-
-  absl::Status AddOffer(const v1::stored::BaseOffer& stored) {
-    if (stored.index() != offers_.size()) return absl::InvalidArgumentError("stored base: offers out of order");
-    auto offer = std::make_shared<CatalogueOffer>();
-    if (stored.known()) {
-      ASSIGN_OR_RETURN(Offer loaded, FromProto(stored.offer()));
-      offer->offer = std::make_shared<Offer>(std::move(loaded));
-    }
-    offer->id = OfferId(stored.offer().offer_id());
-    offer->coverage_sequence = stored.coverage_sequence();
-    offer->category = LoadedName(stored.category());
-    offer->brand = LoadedName(stored.brand());
-    offer->mean_price = stored.mean_price();
-    offer->mean_margin = stored.mean_margin();
-    if (stored.redemptions() != 0 || stored.spent_micros() != 0) {
-      state_.catalogue.MutateUse(OfferIndex{stored.index()}) = {stored.redemptions(), stored.spent_micros()};
-    }
-    offers_.push_back(std::move(offer));
-    return absl::OkStatus();
-  }
-
-  void FinishOffers() {
-    if (!offers_.empty()) state_.catalogue.RestoreOffers(std::move(offers_));
-    offers_.clear();
-  }
-
-  static absl::StatusOr<PlacementState> ToPlacement(const v1::stored::BasePlacement& stored) {
-    PlacementState placement;
-    ASSIGN_OR_RETURN(placement.placement, FromProto(stored.placement()));
-    placement.sequence = stored.sequence();
-    return placement;
-  }
-
-  absl::Status AddPolicy(const v1::stored::BasePolicy& stored) {
-    auto policy = std::make_shared<PolicyState>();
-    ASSIGN_OR_RETURN(policy->policy, FromProto(stored.policy()));
-    policy->model_sequence = stored.model_sequence();
-    policy->newest_version = stored.newest_version();
-    policy->is_pinned = stored.pinned();
-    if (stored.dim() > 0) {
-      ASSIGN_OR_RETURN(Encoder encoder, Encoder::Make(policy->policy.features));
-      if (encoder.dim() != stored.dim())
-        return absl::InvalidArgumentError("stored policy: features and sums do not fit");
-      ASSIGN_OR_RETURN(FactPlan plan, FactPlan::Make(encoder.facts()));
-      policy->encoder = std::make_shared<Encoder>(std::move(encoder));
-      policy->plan = std::make_shared<FactPlan>(std::move(plan));
-      PolicyLearning learning;
-      ASSIGN_OR_RETURN(const Eigen::MatrixXd gram, BytesToLower(stored.gram(), stored.dim(), "gram"));
-      ASSIGN_OR_RETURN(const Eigen::VectorXd reward_x, BytesToDoubles(stored.reward_x(), "reward_x"));
-      ASSIGN_OR_RETURN(learning.statistics, LinearStatistics::FromParts(gram, reward_x, stored.reward_squared(),
-                                                                        stored.total_weight(), stored.num_shown()));
-      learning.apprentice_decisions = stored.apprentice_decisions();
-      learning.apprentice_agreements = stored.apprentice_agreements();
-      learning.has_news = stored.has_news();
-      learning.has_epoch = stored.has_epoch();
-      learning.epoch = stored.epoch_micros();
-      learning.half_lives = stored.half_lives();
-      learning.newest = stored.newest_micros();
-      learning.largest_reward = stored.largest_reward();
-      fold_.RestoreLearning(policy->policy.name, std::move(learning));
-    }
-    const std::string name = policy->policy.name;
-    state_.policies.Mutate(name) = std::move(policy);
-    return absl::OkStatus();
-  }
-
-  absl::Status AddPublication(const v1::stored::BasePublication& stored) {
-    const PolicyState* found = state_.FindPolicy(stored.publication().policy());
-    if (found == nullptr || found->encoder == nullptr || found->encoder->dim() != stored.dim()) {
-      return absl::InvalidArgumentError("stored publication: its policy is missing or of another size");
-    }
-    ASSIGN_OR_RETURN(auto published, ToPublished(stored));
-    auto policy = std::make_shared<PolicyState>(*found);
-    if (stored.kept()) policy->kept.push_back(published);
-    if (stored.in_force()) policy->in_force = published;
-    state_.policies.Mutate(stored.publication().policy()) = std::move(policy);
-    return absl::OkStatus();
-  }
-
-  absl::Status AddOpenDecision(const v1::stored::BaseOpenDecision& stored) {
-    OpenDecision open;
-    if (stored.placement().sequence() == 0) {
-      const auto* placement = state_.placements.Find(stored.placement().placement().name());
-      if (placement == nullptr) return absl::InvalidArgumentError("stored open decision: its placement is missing");
-      open.placement = *placement;
-    } else {
-      ASSIGN_OR_RETURN(PlacementState placement, ToPlacement(stored.placement()));
-      open.placement = std::make_shared<PlacementState>(std::move(placement));
-    }
-    open.learner = stored.learner();
-    open.learner_sequence = stored.learner_sequence();
-    open.time = stored.time_micros();
-    open.window_end = stored.window_end_micros();
-    open.close_time = stored.close_micros();
-    open.sequence = stored.sequence();
-    for (const v1::stored::BaseOpenSlot& slot : stored.slots()) {
-      OpenSlot added;
-      added.offer_id = OfferId(slot.offer_id());
-      ASSIGN_OR_RETURN(added.x, BytesToFloats(slot.x(), "x"));
-      added.weight = {slot.forgetting(), slot.examination()};
-      added.half_lives = slot.half_lives();
-      added.is_active = slot.active();
-      added.is_rewarded = slot.rewarded();
-      added.earned = slot.earned();
-      open.slots.push_back(std::move(added));
-    }
-    fold_.RestoreOpen(DecisionId(stored.decision_id()), std::move(open));
-    return absl::OkStatus();
-  }
-
-  Fold& fold_;
-  State& state_;
-  std::vector<std::shared_ptr<CatalogueOffer>> offers_;
-};
-
 }  // namespace
 
 absl::Status WriteImage(const FoldImage& image, Store::BaseWriter& writer) {
   return WriteAll(image, [&writer](const BaseRecord& record) { return writer.Add(record); });
-}
-
-absl::Status LoadImage(Store& store, Sequence base, Fold& fold) {
-  Loader loader(fold);
-  RETURN_IF_ERROR(store.ReadBase(base, [&loader](const BaseRecord& record) { return loader.Add(record); }));
-  loader.Finish();
-  if (fold.state().sequence != base) {
-    return absl::DataLossError(
-        absl::StrCat("base ", base, " says that it is the state after record ", fold.state().sequence));
-  }
-  return absl::OkStatus();
 }
 
 uint64_t StateDigest(const FoldImage& image) {

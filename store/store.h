@@ -117,10 +117,12 @@ class Store {
 
   // Erasure: mark when the erasing record is in the log; finish needs a sound base at or after it (else
   // FailedPrecondition: replay must not need the stripped records). Finishing strips the ids from all records up to
-  // `upto`, deletes older bases and then the mark. Both are idempotent; one that was interrupted goes on where it was.
+  // `upto`, or up to `through` where that is later (decisions that were waiting for the log when the person was erased stand
+  // behind the erasing record), deletes older bases and then the mark. Both are idempotent; one that was interrupted goes on
+  // where it was.
   absl::Status MarkErasurePending(absl::string_view customer_id, Sequence upto);
   absl::StatusOr<std::vector<PendingErasure>> PendingErasures() const;
-  absl::Status FinishErasure(absl::string_view customer_id, Sequence upto);
+  absl::Status FinishErasure(absl::string_view customer_id, Sequence upto, Sequence through = 0);
 
   absl::Status Flush() { return kv_->Flush(); }
   absl::Status Resume() { return kv_->Resume(); }
@@ -144,7 +146,7 @@ class Store {
   absl::Status CheckWritable() const;
   absl::Status PutInMeta(absl::string_view key, const std::string& payload);
   absl::StatusOr<bool> PurgeIndex(Family family, int64_t before_micros, std::string& cursor);
-  absl::Status StripErased(PendingErasure erasure);
+  absl::Status StripErased(const PendingErasure& erasure, Sequence through);
   absl::Status SweepUnlistedBases();
   absl::Status ReadAllOfBase(Sequence sequence, absl::FunctionRef<absl::Status(const v1::stored::BaseRecord&)> visit,
                              bool& is_damage) const;

@@ -112,8 +112,9 @@ absl::StatusOr<std::vector<PendingErasure>> Store::PendingErasures() const {
   return result;
 }
 
-absl::Status Store::FinishErasure(absl::string_view customer_id, Sequence upto) {
+absl::Status Store::FinishErasure(absl::string_view customer_id, Sequence upto, Sequence through) {
   RETURN_IF_ERROR(CheckWritable());
+  through = std::max(upto, through);
   ASSIGN_OR_RETURN(const std::vector<PendingErasure> pending, PendingErasures());
   const auto erasure = std::find_if(pending.begin(), pending.end(), [&](const PendingErasure& candidate) {
     return candidate.customer_id == customer_id && candidate.upto == upto;
@@ -121,25 +122,25 @@ absl::Status Store::FinishErasure(absl::string_view customer_id, Sequence upto) 
   if (erasure == pending.end()) return absl::OkStatus();  // done before
   const std::vector<BaseInfo> bases = ListBases();
   if (std::none_of(bases.begin(), bases.end(), [&](const BaseInfo& base) {
-        return base.state == BaseInfo::State::kSound && base.manifest.sequence() >= upto;
+        return base.state == BaseInfo::State::kSound && base.manifest.sequence() >= through;
       })) {
     return absl::FailedPreconditionError(
-        absl::StrCat("erasure up to ", upto, " needs a verified base at or after it first"));
+        absl::StrCat("erasure up to ", through, " needs a verified base at or after it first"));
   }
   // Bases go first: from now on replay starts where the customer is gone already, so half a stripped log hurts nobody.
   for (const BaseInfo& base : bases) {
-    if (base.manifest.sequence() < upto) RETURN_IF_ERROR(DeleteBase(base.manifest.sequence()));
+    if (base.manifest.sequence() < through) RETURN_IF_ERROR(DeleteBase(base.manifest.sequence()));
   }
-  RETURN_IF_ERROR(StripErased(*erasure));
+  RETURN_IF_ERROR(StripErased(*erasure, through));
   KvBatch batch;
   batch.Delete(Family::kMeta, ErasureKey(customer_id, upto));
   return kv_->Write(batch, /*sync=*/true);
 }
 
-absl::Status Store::StripErased(PendingErasure erasure) {
+absl::Status Store::StripErased(const PendingErasure& erasure, Sequence through) {
   Sequence next = std::max(erasure.next, first_sequence());
-  while (next <= erasure.upto) {
-    const Sequence end = std::min(erasure.upto, next + kRecordsInBatch - 1);
+  while (next <= through) {
+    const Sequence end = std::min(through, next + kRecordsInBatch - 1);
     KvBatch batch;
     RETURN_IF_ERROR(ReadLog(next, end, [&](const v1::stored::LogRecord& record) {
       v1::stored::LogRecord stripped = record;
@@ -150,7 +151,7 @@ absl::Status Store::StripErased(PendingErasure erasure) {
       return absl::OkStatus();
     }));
     next = end + 1;
-    if (batch.empty() && next <= erasure.upto) continue;
+    if (batch.empty() && next <= through) continue;
     batch.Put(Family::kMeta, ErasureKey(erasure.customer_id, erasure.upto), Frame(NumberKey(next)));
     RETURN_IF_ERROR(kv_->Write(batch, /*sync=*/false));
   }

@@ -2,9 +2,16 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "core/check.h"
 
 namespace offerd {
+namespace {
+
+constexpr absl::string_view kBrandMark = "\x1f";  // a control character: no category begins with it
+
+}  // namespace
 
 Catalogue::Catalogue() : offer_table_(std::make_shared<OfferTable>()) {}
 
@@ -16,8 +23,13 @@ ItemIndex Catalogue::InternItem(absl::string_view id) {
   return index;
 }
 
-NameIndex Catalogue::InternName(absl::string_view name) {
-  if (name.empty()) return kNoName;
+// One table holds the names of categories, as they are, and of brands, behind a mark.
+NameIndex Catalogue::InternCategory(absl::string_view name) { return name.empty() ? kNoName : InternKept(name); }
+NameIndex Catalogue::InternBrand(absl::string_view name) { return name.empty() ? kNoName : InternKept(absl::StrCat(kBrandMark, name)); }
+const NameIndex* Catalogue::FindBrand(absl::string_view name) const { return name_index_.Find(absl::StrCat(kBrandMark, name)); }
+absl::string_view Catalogue::NameOf(NameIndex index) const { return absl::StripPrefix(KeptName(index), kBrandMark); }
+
+NameIndex Catalogue::InternKept(absl::string_view name) {
   if (const NameIndex* known = name_index_.Find(name)) return *known;
   const NameIndex index{static_cast<uint32_t>(names_.size())};
   name_index_.Mutate(name) = index;
@@ -26,24 +38,78 @@ NameIndex Catalogue::InternName(absl::string_view name) {
 }
 
 void Catalogue::IndexItem(ItemIndex index, const Item& item) {
-  const NameIndex category = InternName(item.category_path.empty() ? "" : item.category_path.back());
-  const NameIndex brand = InternName(item.brand);
+  const NameIndex category = InternCategory(item.category_path.empty() ? "" : item.category_path.back());
+  const NameIndex brand = InternBrand(item.brand);
   CatalogueItem& entry = items_.Mutate(static_cast<size_t>(index));
   if (entry.item == nullptr) ++num_items_;
   if (entry.item != nullptr && !entry.item->unavailable_markets.empty()) --num_restricted_;
   if (!item.unavailable_markets.empty()) ++num_restricted_;
+  if (entry.category != category) {
+    RemoveMember(entry.category, index);
+    AddMember(category, index);
+  }
+  if (entry.brand != brand) {
+    RemoveMember(entry.brand, index);
+    AddMember(brand, index);
+  }
   entry.item = std::make_shared<Item>(item);
   entry.category = category;
   entry.brand = brand;
 }
 
-void Catalogue::UpsertItem(const Item& item) { IndexItem(InternItem(item.id.value()), item); }
+void Catalogue::AddMember(NameIndex name, ItemIndex item) {
+  if (name == kNoName) return;
+  std::vector<ItemIndex>& members = members_.Mutate(static_cast<size_t>(name));
+  members.insert(std::lower_bound(members.begin(), members.end(), item), item);
+}
+
+void Catalogue::RemoveMember(NameIndex name, ItemIndex item) {
+  if (name == kNoName) return;
+  std::vector<ItemIndex>& members = members_.Mutate(static_cast<size_t>(name));
+  const auto at = std::lower_bound(members.begin(), members.end(), item);
+  if (at != members.end() && *at == item) members.erase(at);
+}
+
+const std::vector<ItemIndex>& Catalogue::Members(NameIndex name) const {
+  static const std::vector<ItemIndex>& nothing = *new std::vector<ItemIndex>();
+  const std::vector<ItemIndex>* found = name == kNoName ? nullptr : members_.Find(static_cast<size_t>(name));
+  return found == nullptr ? nothing : *found;
+}
+
+bool Catalogue::IsOnSale(ItemIndex index, absl::string_view market) const {
+  const Item* item = ItemAt(index).item.get();
+  if (item == nullptr) return false;
+  const auto& closed = item->unavailable_markets;
+  return std::find(closed.begin(), closed.end(), market) == closed.end();
+}
+
+void Catalogue::Arrive(ItemIndex item) {
+  const auto is_before = [this](ItemIndex a, ItemIndex b) {
+    const TimeMicros x = ItemAt(a).arrived, y = ItemAt(b).arrived;
+    return x != y ? x > y : a < b;
+  };
+  const auto known = std::find(arrivals_.begin(), arrivals_.end(), item);
+  if (known != arrivals_.end()) arrivals_.erase(known);
+  arrivals_.insert(std::lower_bound(arrivals_.begin(), arrivals_.end(), item, is_before), item);
+  if (arrivals_.size() > kMaxArrivals) arrivals_.pop_back();
+}
+
+void Catalogue::UpsertItem(const Item& item, TimeMicros now) {
+  const ItemIndex index = InternItem(item.id.value());
+  const bool is_new = ItemAt(index).item == nullptr;
+  IndexItem(index, item);
+  if (!is_new) return;
+  items_.Mutate(static_cast<size_t>(index)).arrived = now;
+  Arrive(index);
+}
 
 bool Catalogue::DeleteItem(const ItemId& id) {
   const ItemIndex* index = item_index_.Find(id.value());
   if (index == nullptr || ItemAt(*index).item == nullptr) return false;
   CatalogueItem& entry = items_.Mutate(static_cast<size_t>(*index));
   if (!entry.item->unavailable_markets.empty()) --num_restricted_;
+  RemoveMember(entry.category, *index);
+  RemoveMember(entry.brand, *index);
   entry.item = nullptr;
   entry.category = kNoName;
   entry.brand = kNoName;
@@ -59,7 +125,7 @@ std::shared_ptr<CatalogueOffer> Catalogue::MakeOffer(const Offer& offer, Sequenc
   for (const std::string& item : offer.item_ids) entry->items.push_back(InternItem(item));
   std::sort(entry->items.begin(), entry->items.end());
   entry->items.erase(std::unique(entry->items.begin(), entry->items.end()), entry->items.end());
-  entry->category = InternName(offer.category);
+  entry->category = InternCategory(offer.category);
   int known = 0;
   for (const ItemIndex index : entry->items) {
     const CatalogueItem& item = ItemAt(index);
@@ -192,9 +258,11 @@ void Catalogue::RestoreName(uint32_t index, absl::string_view name) {
   name_index_.Mutate(name) = NameIndex{index};
 }
 
-void Catalogue::RestoreItem(uint32_t index, absl::string_view id, const Item* item) {
+void Catalogue::RestoreItem(uint32_t index, absl::string_view id, TimeMicros arrived, const Item* item) {
   item_index_.Mutate(id) = ItemIndex{index};
   items_.Mutate(index).id = ItemId(id);
+  items_.Mutate(index).arrived = arrived;
+  if (arrived != 0) Arrive(ItemIndex{index});
   if (item != nullptr) IndexItem(ItemIndex{index}, *item);
 }
 

@@ -19,6 +19,7 @@ struct CatalogueItem {
   ItemId id;
   NameIndex category = kNoName;  // the last of its path
   NameIndex brand = kNoName;
+  TimeMicros arrived = 0;  // when it came into the catalogue; stays when it leaves; 0 = never was in it
 };
 
 // An offer by its dense number. A deleted offer keeps its number and has no entry.
@@ -56,14 +57,18 @@ class Catalogue {
  public:
   Catalogue();
 
-  // Dense numbers, given out in order of first mention. The empty name is kNoName.
+  // Dense numbers, given out in order of first mention. The empty name is kNoName. A brand and a category of the same name have
+  // numbers of their own.
   ItemIndex InternItem(absl::string_view id);
-  NameIndex InternName(absl::string_view name);
+  NameIndex InternCategory(absl::string_view name);
+  NameIndex InternBrand(absl::string_view name);
   const ItemIndex* FindItem(absl::string_view id) const { return item_index_.Find(id); }
-  const NameIndex* FindName(absl::string_view name) const { return name_index_.Find(name); }
-  const std::string& NameOf(NameIndex index) const { return names_[static_cast<size_t>(index)]; }
+  const NameIndex* FindCategory(absl::string_view name) const { return name_index_.Find(name); }
+  const NameIndex* FindBrand(absl::string_view name) const;
+  absl::string_view NameOf(NameIndex index) const;
 
-  void UpsertItem(const Item& item);
+  // `now` is when an item that was not in the catalogue arrives.
+  void UpsertItem(const Item& item, TimeMicros now = 1);
   bool DeleteItem(const ItemId& id);  // false when not in the catalogue; its number stays
   // Returns the numbers of the offers whose covered items changed, in the order given.
   std::vector<OfferIndex> UpsertOffers(const std::vector<Offer>& offers, Sequence sequence);
@@ -79,18 +84,30 @@ class Catalogue {
   OfferIndex FindOffer(absl::string_view id) const;  // kNoOffer when unknown or deleted
   // Offers, also deleted ones' numbers left out, that cover the item. Ascending.
   const std::vector<OfferIndex>& Covering(ItemIndex item) const;
+  // Items in the catalogue of a category or brand, ascending.
+  const std::vector<ItemIndex>& Members(NameIndex name) const;
+  // The newest kMaxArrivals items by arrival, newest first, then by number; some may have left again.
+  const std::vector<ItemIndex>& arrivals() const { return arrivals_; }
+  static constexpr size_t kMaxArrivals = 256;
+  // False for what is not in the catalogue, or cannot be bought in the market.
+  bool IsOnSale(ItemIndex item, absl::string_view market) const;
 
   const OfferUse& UseOf(OfferIndex index) const;
   OfferUse& MutateUse(OfferIndex index) { return use_.Mutate(static_cast<size_t>(index)); }
 
   size_t num_names() const { return names_.size(); }
 
-  // For loading a base: puts an entry at its number.
-  void RestoreName(uint32_t index, absl::string_view name);
-  void RestoreItem(uint32_t index, absl::string_view id, const Item* item);
+  // For writing and loading a base: a name as it is kept, brands marked; puts an entry at its number.
+  const std::string& KeptName(NameIndex index) const { return names_[static_cast<size_t>(index)]; }
+  void RestoreName(uint32_t index, absl::string_view kept_name);
+  void RestoreItem(uint32_t index, absl::string_view id, TimeMicros arrived, const Item* item);
   void RestoreOffers(std::vector<std::shared_ptr<CatalogueOffer>> offers);  // by number; fills the derived parts
 
  private:
+  NameIndex InternKept(absl::string_view kept_name);
+  void AddMember(NameIndex name, ItemIndex item);
+  void RemoveMember(NameIndex name, ItemIndex item);
+  void Arrive(ItemIndex item);
   void IndexItem(ItemIndex index, const Item& item);
   std::shared_ptr<CatalogueOffer> MakeOffer(const Offer& offer, Sequence sequence);
   void Cover(const CatalogueOffer& offer, OfferIndex index, bool add);
@@ -101,6 +118,8 @@ class Catalogue {
   PersistentMap<NameIndex> name_index_;
   PersistentVector<std::string> names_;
   PersistentVector<std::vector<OfferIndex>> covering_;  // by ItemIndex
+  PersistentVector<std::vector<ItemIndex>> members_;    // by NameIndex
+  std::vector<ItemIndex> arrivals_;
   PersistentVector<OfferUse> use_;                      // by OfferIndex
   std::shared_ptr<const OfferTable> offer_table_;
   int64_t num_items_ = 0;

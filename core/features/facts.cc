@@ -18,7 +18,7 @@ enum Computed : int {
   kDaysSinceOffer, kDaysSinceCategory, kOfferDue, kCategoryDue, kOfferMeanGapDays, kCategoryMeanGapDays,
   kOfferBoughtEver, kOfferBoughtLastVisit,
   kOfferRate, kOfferRateFast, kOfferTrend, kCategoryRate, kCategoryRateFast, kBrandRate,
-  kOfferItems, kOfferPrice, kOfferMargin, kOfferRemainingStock, kOfferAgeDays, kOfferDaysLeft, kSent,
+  kOfferItems, kOfferPrice, kOfferMargin, kOfferRemainingStock, kOfferAgeDays, kOfferDaysLeft, kSent, kCartScore,
   kNumComputed
 };
 
@@ -61,6 +61,8 @@ constexpr FactPlan::Description kDescriptions[kNumComputed] = {
     {"offer_age_days", "days since the offer started; missing without a start"},
     {"offer_days_left", "days until the offer ends; missing without an end"},
     {"sent", "1 when the offer's campaign was sent to the customer, else 0"},
+    {"cart_score", "how well the best covered item goes with the request's cart, by the placement's cart_table: the sum of its scores "
+                   "over the cart's lines; 0 for an item in no row; missing without a cart or a published table"},
 };
 
 constexpr double kPriorVisits = 5;
@@ -186,6 +188,11 @@ Fact CandidateFact(int computed, const FactSources& sources, OfferIndex index, c
       if (sources.profile == nullptr) return Fact::Number(0);
       const auto& sent = sources.profile->customer.campaigns;
       return Fact::Number(std::find(sent.begin(), sent.end(), offer.offer->campaign) != sent.end() ? 1 : 0);
+    }
+    case kCartScore: {
+      if (sources.cart_scores == nullptr) return Fact::Missing();
+      const auto found = sources.cart_scores->find(index);
+      return Fact::Number(found == sources.cart_scores->end() ? 0 : found->second);
     }
     default: return Fact::Missing();
   }

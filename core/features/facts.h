@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/candidates/catalogue.h"
@@ -26,6 +27,7 @@ struct FactSources {
   const Profile* profile = nullptr;  // null: unknown, or consent denied
   const Catalogue* catalogue = nullptr;
   const Population* population = nullptr;
+  const absl::flat_hash_map<OfferIndex, double>* cart_scores = nullptr;  // null: no cart, or no table for it
 };
 
 // The facts that a feature list reads, found once when the policy is set: which come with the request, which from the

@@ -94,6 +94,11 @@ bool Profile::AddVisit(TimeMicros time, uint64_t order, absl::Span<const ItemInd
   return begins;
 }
 
+void Profile::AddInterest(TimeMicros time, EventKind kind, ItemIndex item) {
+  interests_.push_back({time, item, kind});
+  if (interests_.size() > kMaxInterests) interests_.erase(interests_.begin());
+}
+
 void Profile::Trim(int64_t max_bytes) {
   size_t gone = 0;
   size_t gone_items = 0;
@@ -152,7 +157,7 @@ const Affinity* Profile::OfferAffinity(OfferIndex index, const CatalogueOffer& o
 }
 
 Profile::Parts Profile::ToParts() const {
-  return {folded_sequence_, num_visits_, first_visit_, last_visit_, num_lines_, decayed_visits_, visits_, items_, affinities_};
+  return {folded_sequence_, num_visits_, first_visit_, last_visit_, num_lines_, decayed_visits_, visits_, items_, affinities_, interests_};
 }
 
 void Profile::SetParts(Parts parts) {
@@ -165,6 +170,7 @@ void Profile::SetParts(Parts parts) {
   visits_ = std::move(parts.visits);
   items_ = std::move(parts.items);
   affinities_ = std::move(parts.affinities);
+  interests_ = std::move(parts.interests);
 }
 
 }  // namespace offerd

@@ -47,6 +47,14 @@ class Profile {
     uint32_t num_items = 0;
   };
 
+  // Something looked at, searched for, wished for or put in a cart.
+  struct Interest {
+    TimeMicros time = 0;
+    ItemIndex item{};
+    EventKind kind = EventKind::kUnspecified;
+  };
+  static constexpr size_t kMaxInterests = 64;  // kept, the newest: 1,024 bytes besides those of the visits
+
   Customer customer;        // id, attributes, what was sent; empty id for somebody seen only in events
   bool registered = false;  // upserted, not only seen
 
@@ -54,6 +62,8 @@ class Profile {
   // a visit. `touched` gets the items that were not yet in the visit, ascending.
   bool AddVisit(TimeMicros time, uint64_t order, absl::Span<const ItemIndex> items, const Catalogue& catalogue,
                 Sequence sequence, int64_t max_bytes, std::vector<ItemIndex>& touched);
+
+  void AddInterest(TimeMicros time, EventKind kind, ItemIndex item);
 
   // nullptr when never held. For offers see OfferAffinity.
   const Affinity* Find(Affinity::Kind kind, uint32_t index) const;
@@ -70,6 +80,7 @@ class Profile {
   absl::Span<const Visit> visits() const { return visits_; }       // kept whole, oldest first
   absl::Span<const ItemIndex> items() const { return items_; }     // of the kept visits, one after the other, ascending in each
   absl::Span<const Affinity> affinities() const { return affinities_; }  // ascending by key
+  absl::Span<const Interest> interests() const { return interests_; }    // in log order
   Sequence folded_sequence() const { return folded_sequence_; }
   int64_t history_bytes() const {
     return static_cast<int64_t>(visits_.size() * sizeof(Visit) + items_.size() * sizeof(ItemIndex));
@@ -86,6 +97,7 @@ class Profile {
     std::vector<Visit> visits;
     std::vector<ItemIndex> items;
     std::vector<Affinity> affinities;
+    std::vector<Interest> interests;
   };
   Parts ToParts() const;
   void SetParts(Parts parts);
@@ -100,6 +112,7 @@ class Profile {
   std::vector<Visit> visits_;
   std::vector<ItemIndex> items_;
   std::vector<Affinity> affinities_;
+  std::vector<Interest> interests_;
   Sequence folded_sequence_ = 0;  // log record of the last visit
   uint32_t num_visits_ = 0;
   TimeMicros first_visit_ = 0;

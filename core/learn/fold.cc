@@ -110,7 +110,8 @@ void Fold::Close(TimeMicros now) {
 PolicyLearning* Fold::LearningOf(const OpenDecision& open) {
   const PolicyState* policy = state_.FindPolicy(open.learner);
   if (policy == nullptr || policy->encoder == nullptr || policy->model_sequence != open.learner_sequence) return nullptr;
-  return &learning_.at(open.learner);
+  const auto found = learning_.find(open.learner);
+  return found == learning_.end() ? nullptr : &found->second;
 }
 
 void Fold::ActivateSlot(OpenDecision& open, OpenSlot& slot, TimeMicros time) {
@@ -201,6 +202,7 @@ void Fold::FoldIn(const Event& event, const LogEntry& entry) {
   ++state_.counters.events[static_cast<size_t>(event.kind)][static_cast<size_t>(event.fate)];
   if (event.fate != Fate::kApplied && event.fate != Fate::kOrphan) return;
   if (event.kind == EventKind::kPurchase && !event.lines.empty()) AddToProfile(event, entry.sequence);
+  AddInterests(event);
   if (event.history || event.fate != Fate::kApplied || event.decision_id.empty()) return;
   const OpenDecision* open = open_.Find(event.decision_id.value());
   if (open == nullptr) return;
@@ -231,18 +233,52 @@ void Fold::AddToProfile(const Event& event, Sequence sequence) {
     time = profile.visits().back().time;
   }
   state_.population.AddVisit(time, begins, touched_, held_, state_.catalogue);
+  std::sort(touched_.begin(), touched_.end());  // an order of nobody known may name an item twice
+  touched_.erase(std::unique(touched_.begin(), touched_.end()), touched_.end());
+  state_.demand.AddOrder(event.market, time, begins, touched_);
+}
+
+void Fold::AddInterests(const Event& event) {
+  switch (event.kind) {
+    case EventKind::kClick:
+    case EventKind::kAddToCart:
+    case EventKind::kView:
+    case EventKind::kSearch:
+    case EventKind::kWishlist: break;
+    default: return;
+  }
+  if (event.customer_id.empty() || event.lines.empty()) return;
+  Profile& profile = state_.customers.Mutate(event.customer_id.value());
+  if (profile.customer.id.empty()) profile.customer.id = event.customer_id;
+  for (const EventLine& line : event.lines) profile.AddInterest(event.time, event.kind, state_.catalogue.InternItem(line.item_id));
+}
+
+// A line redeems one offer: the first shown that covers it. Stock and budget of the others are not touched, though they too may be
+// rewarded for it.
+bool Fold::UseLines(const OpenSlot& slot, const Event& event) {
+  if (!event.offer_id.empty() || event.lines.empty()) return true;
+  const OfferIndex index = state_.catalogue.FindOffer(slot.offer_id.value());
+  const CatalogueOffer* offer = index == kNoOffer ? nullptr : &state_.catalogue.OfferAt(index);
+  bool any = false;
+  for (size_t i = 0; i < event.lines.size(); ++i) {
+    if (used_lines_[i] || !CoversLine(state_.catalogue, offer, slot.offer_id, event.lines[i])) continue;
+    used_lines_[i] = true;
+    any = true;
+  }
+  return any;
 }
 
 void Fold::Reward(OpenDecision& open, const Event& event) {
   const RewardSpec& reward = open.placement->placement.reward;
   const size_t kind = static_cast<size_t>(event.kind);
   bool matched = false;
+  used_lines_.assign(event.lines.size(), false);
   for (OpenSlot& slot : open.slots) {
     if (!slot.is_active) continue;
     const Match match = MatchSlot(state_.catalogue, slot, event, open.slots.size() == 1);
     if (!match.matches) continue;
     matched = true;
-    if (event.kind == EventKind::kPurchase) {
+    if (event.kind == EventKind::kPurchase && UseLines(slot, event)) {
       const OfferIndex index = state_.catalogue.FindOffer(slot.offer_id.value());
       if (index != kNoOffer) {
         OfferUse& use = state_.catalogue.MutateUse(index);
@@ -265,7 +301,7 @@ void Fold::Reward(OpenDecision& open, const Event& event) {
 }
 
 void Fold::FoldIn(const ItemsUpserted& change, const LogEntry&) {
-  for (const Item& item : change.items) state_.catalogue.UpsertItem(item);
+  for (const Item& item : change.items) state_.catalogue.UpsertItem(item, std::max<TimeMicros>(1, state_.now));
 }
 
 void Fold::FoldIn(const OffersUpserted& change, const LogEntry& entry) {
@@ -449,10 +485,34 @@ void Fold::FoldIn(const Publication& publication, const LogEntry&) {
     if (policy.kept.size() > PolicyState::kMaxKept) policy.kept.erase(policy.kept.begin());
   }
   if (!policy.is_pinned) policy.in_force = std::move(published);
-  learning_.at(publication.policy).has_news = false;
+  if (const auto found = learning_.find(publication.policy); found != learning_.end()) found->second.has_news = false;
 }
 
 void Fold::FoldIn(const FoldLimits& limits, const LogEntry&) { limits_ = limits; }
+
+// Versions stand in the order in which they came into force; a roll back forgets those after the one it goes back to.
+void Fold::FoldIn(const TablePublished& published, const LogEntry&) {
+  const TableState* before = state_.tables.Find(published.name);
+  std::vector<TablePublished> versions;
+  if (before != nullptr) versions = before->versions;
+  const auto is_same = [&published](const TablePublished& version) { return version.IsSameTable(published); };
+  const auto known = std::find_if(versions.begin(), versions.end(), is_same);
+  if (known == versions.end()) {
+    versions.push_back({published.name, published.version, published.checksum});
+  } else if (published.rolled_back) {
+    versions.erase(known + 1, versions.end());
+  } else {
+    std::rotate(known, known + 1, versions.end());
+  }
+  if (versions.size() > TableState::kMaxKept) versions.erase(versions.begin());
+  RestoreTable(published.name, std::move(versions));
+}
+
+void Fold::RestoreTable(const std::string& name, std::vector<TablePublished> versions) {
+  TableState& state = state_.tables.Mutate(name);
+  state.table = table_source_ == nullptr || versions.empty() ? nullptr : table_source_(versions.back());
+  state.versions = std::move(versions);
+}
 
 void Fold::FoldIn(const RollBack& roll_back, const LogEntry&) {
   PolicyState* policy = MutatePolicy(roll_back.policy);

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -54,6 +55,9 @@ struct PolicyLearning {
   bool has_news = true;  // since the newest publication; says when to publish, never what
 };
 
+// Finds the bytes of a published table, without waiting where the writer asks: null when they are missing or damaged.
+using TableSource = std::function<std::shared_ptr<const ListTable>(const TablePublished&)>;
+
 // A copy of the whole fold for a base. Give it back to the writer to be destroyed.
 struct FoldImage {
   State state;
@@ -73,6 +77,8 @@ class Fold {
  public:
   Fold() = default;
   explicit Fold(FoldLimits limits) : limits_(limits) {}  // until the log says otherwise
+  // Without a source tables are in force by name only. What it gives is read by requests; nothing of the fold depends on it.
+  explicit Fold(TableSource tables) : table_source_(std::move(tables)) {}
 
   absl::Status Apply(const LogEntry& entry);
 
@@ -101,6 +107,7 @@ class Fold {
   void RestoreLearning(const std::string& policy, PolicyLearning learning) { learning_[policy] = std::move(learning); }
   void RestoreOpen(const DecisionId& id, OpenDecision decision);
   void RestoreLimits(FoldLimits limits) { limits_ = limits; }
+  void RestoreTable(const std::string& name, std::vector<TablePublished> versions);
 
  private:
   void FoldIn(const DecisionChange& change, const LogEntry& entry);
@@ -118,9 +125,12 @@ class Fold {
   void FoldIn(const Publication& publication, const LogEntry& entry);
   void FoldIn(const RollBack& roll_back, const LogEntry& entry);
   void FoldIn(const FoldLimits& limits, const LogEntry& entry);
+  void FoldIn(const TablePublished& published, const LogEntry& entry);
 
   void AddToProfile(const Event& event, Sequence sequence);
+  void AddInterests(const Event& event);
   void Reward(OpenDecision& open, const Event& event);
+  bool UseLines(const OpenSlot& slot, const Event& event);
   void ActivateSlot(OpenDecision& open, OpenSlot& slot, TimeMicros time);
   void SetEarned(OpenDecision& open, OpenSlot& slot, double earned);
   PolicyLearning* LearningOf(const OpenDecision& open);
@@ -129,6 +139,7 @@ class Fold {
   PolicyState* MutatePolicy(absl::string_view name);
   void DeclareLargestRewards();
 
+  const TableSource table_source_;
   // The fold.
   FoldLimits limits_;
   State state_;
@@ -139,6 +150,7 @@ class Fold {
   std::shared_ptr<const PublishedPolicy> prepared_;
   // Scratch.
   std::vector<ItemIndex> items_, touched_, held_;
+  std::vector<bool> used_lines_;  // of a purchase, by offers shown before
 };
 
 }  // namespace offerd

@@ -7,12 +7,14 @@
 #include "core/candidates/catalogue.h"
 #include "core/features/encoder.h"
 #include "core/features/facts.h"
+#include "core/features/item_demand.h"
 #include "core/features/population.h"
 #include "core/features/profile.h"
 #include "core/learn/counters.h"
 #include "core/persistent_map.h"
 #include "core/policy/linear_policy.h"
 #include "core/records.h"
+#include "core/similarity/list_table.h"
 #include "core/types.h"
 
 namespace offerd {
@@ -42,6 +44,13 @@ struct PolicyState {
   static constexpr size_t kMaxKept = 16;
 };
 
+// A published table: which versions were in force, and the bytes of the one that is.
+struct TableState {
+  std::vector<TablePublished> versions;  // oldest first, at most kMaxKept; the last is in force
+  std::shared_ptr<const ListTable> table;  // null: its files are missing or damaged
+  static constexpr size_t kMaxKept = 16;
+};
+
 // Everything a request reads, as it is after one log record. Copies are free and stay as they were: a request pins one.
 //
 // Threads  Copied, changed and destroyed by the one writer; read by any thread while nobody changes that copy.
@@ -51,6 +60,8 @@ struct State {
   Catalogue catalogue;
   PersistentMap<Profile> customers;
   Population population;
+  ItemDemand demand;
+  PersistentMap<TableState> tables;
   PersistentMap<std::shared_ptr<const PlacementState>> placements;
   PersistentMap<std::shared_ptr<const PolicyState>> policies;
   Counters counters;

@@ -33,6 +33,7 @@ STREAM_START = 1509944400  # 2017-11-06 05:00 UTC, midnight in the shops
 SHOP_UTC_OFFSET = -5 * 3600  # the whole stream lies in New York's winter time
 MIN_PRODUCTS = 5
 CANDIDATES = 50
+MIN_BASKETS = 5  # of an item, to be counted in the comparison of tables
 LEFT_OUT_CATEGORIES = ("COUPON/MISC ITEMS", "MISC. DAIRY")  # collecting boxes, not something one can offer
 MAX_QUANTITY = 1000  # larger ones are fuel and coupon bookkeeping
 VALUE_CAP = 20.0  # dollars of covered lines that count as the value of a hit
@@ -244,6 +245,30 @@ def write_items(db, path):
               ([*map(text, row[:5]), cents(row[5])] for row in rows))
 
 
+def item_name(category, kind, size):
+    """'FLUID MILK PRODUCTS', 'FLUID MILK WHITE ONLY', '1 GA' -> 'Fluid milk white only, 1 GA'."""
+    name = category_name(kind or category or "") or "Item"
+    return f"{name}, {size.strip()}" if size and size.strip() else name
+
+
+def write_item_names(db, path):
+    rows = db.execute("""
+        SELECT item, category, product_type, package_size FROM items LEFT JOIN products ON product_id = item ORDER BY item""").fetchall()
+    write_csv(path, ("item_id", "name"), ((item, item_name(category, kind, size)) for item, category, kind, size in rows))
+
+
+def write_baskets(db, path):
+    """Every basket of the year, for `offerctl evaluate baskets`: items bought in at least MIN_BASKETS baskets."""
+    cursor = db.execute(f"""
+        SELECT concat_ws(',', customer, basket, time, item) FROM (SELECT DISTINCT customer, basket, time, item FROM lines)
+        WHERE item IN (SELECT item FROM lines GROUP BY item HAVING count(DISTINCT basket) >= {MIN_BASKETS})
+        ORDER BY time, basket, item""")
+    with gzip_writer(path) as out:
+        out.write("customer_id,order_id,time,item_id\n")
+        while chunk := cursor.fetchmany(100_000):
+            out.write("".join(f"{row[0]}\n" for row in chunk))
+
+
 def write_customers(db, path):
     rows = db.execute("""
         SELECT customer, income, kids_count, d.household_id IS NOT NULL, campaigns
@@ -356,6 +381,8 @@ def convert(data, out, seed):
     stream = Stream(db, offers)
     candidates = stream.draw_candidates(seed)
     write_items(db, os.path.join(out, "items.csv.gz"))
+    write_item_names(db, os.path.join(out, "item_names.csv"))
+    write_baskets(db, os.path.join(out, "baskets.csv.gz"))
     write_customers(db, os.path.join(out, "customers.csv.gz"))
     write_purchases(db, os.path.join(out, "purchases.csv.gz"))
     write_offers(offers, out)

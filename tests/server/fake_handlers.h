@@ -66,6 +66,10 @@ class FakeHandlers : public Handlers {
     for (const v1::Candidate& candidate : request.candidates()) response->add_slots()->set_offer_id(candidate.offer_id());
     return absl::OkStatus();
   }
+  absl::Status CrossSell(const v1::CrossSellRequest&, v1::ItemList*) override { return Count("CrossSell"); }
+  absl::Status SimilarItems(const v1::SimilarItemsRequest&, v1::ItemList*) override { return Count("SimilarItems"); }
+  absl::Status RecommendItems(const v1::RecommendItemsRequest&, v1::ItemList*) override { return Count("RecommendItems"); }
+  absl::Status RecommendNext(const v1::RecommendNextRequest&, v1::ItemList*) override { return Count("RecommendNext"); }
   void Activate(const v1::ActivateRequest&, v1::ActivateResponse* r, Done done) override {
     r->set_activated(7);
     Later("Activate", std::move(done));
@@ -108,6 +112,9 @@ class FakeHandlers : public Handlers {
   }
   void PublishPolicy(const v1::PublishPolicyRequest&, v1::Policy*, Done done) override { Later("PublishPolicy", std::move(done)); }
   void RollBackPolicy(const v1::RollBackPolicyRequest&, v1::Policy*, Done done) override { Later("RollBackPolicy", std::move(done)); }
+  void PublishTable(const v1::PublishTableRequest&, v1::TableStatus*, Done done) override { Later("PublishTable", std::move(done)); }
+  void RollBackTable(const v1::RollBackTableRequest&, v1::TableStatus*, Done done) override { Later("RollBackTable", std::move(done)); }
+  void ListTables(const v1::ListTablesRequest&, v1::ListTablesResponse*, Done done) override { Later("ListTables", std::move(done)); }
   void CreateSnapshot(const v1::CreateSnapshotRequest&, v1::Snapshot*, Done done) override { Later("CreateSnapshot", std::move(done)); }
   void ListSnapshots(const v1::ListSnapshotsRequest&, v1::ListSnapshotsResponse*, Done done) override {
     Later("ListSnapshots", std::move(done));

@@ -50,7 +50,11 @@ constexpr char kPlacement[] = R"(
   randomised_share { share: 0 kind: UNIFORM reach: 0 base: FIXED }
   reward { value: REVENUE weights { kind: CLICK weight: 0 } weights { kind: REFUND weight: -1 } aggregation: MAX
            default_reward: -0.5 value_cap: 9 largest: 4 }
-  window_seconds: 60 max_lateness_seconds: 1 matrix_share: 0 campaigns: "c")";
+  window_seconds: 60 max_lateness_seconds: 1 matrix_share: 0 campaigns: "c"
+  lists { strategies { kind: NEIGHBOURS table: "t" weight: 2 } strategies { kind: BUY_AGAIN weight: 0.5 } blend: RECIPROCAL_RANK
+          fallbacks { kind: POPULAR weight: 1 } max_per_category: 2 max_per_brand: 3 diversity: 0.25 margin_weight: 0.5 up_sell_weight: 0.75
+          keep_bought: true event_weights { kind: VIEW weight: 0.125 } history_half_life_days: 7 }
+  cart_table: "t")";
 
 TEST(RecordsTest, EveryFieldComesBack) {
   ExpectRoundTrip<v1::Item>(kItem);
@@ -250,8 +254,9 @@ TEST(RecordsTest, EveryKindOfLogRecordBecomesItsChange) {
       {R"(publication { policy: "p" })", 12},
       {R"(roll_back { policy: "p" version: 3 })", 13},
       {R"(limits_set { profile_bytes: 1 max_open_decisions: 2 })", 14},
+      {R"(table_published { name: "t" version: 2 checksum: 3 rolled_back: true })", 15},
   };
-  static_assert(std::variant_size_v<Change> == 15);
+  static_assert(std::variant_size_v<Change> == 16);
   for (const auto& [text, index] : kinds) {
     v1::stored::LogRecord record = Parse<v1::stored::LogRecord>(text);
     record.set_sequence(7);

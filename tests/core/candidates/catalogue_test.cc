@@ -31,10 +31,21 @@ TEST(CatalogueTest, NumbersFollowTheFirstMentionAndStay) {
   EXPECT_EQ(*catalogue.FindItem("tea"), ItemIndex{1});
   EXPECT_EQ(*catalogue.FindItem("seen in an order"), ItemIndex{0});
   EXPECT_EQ(catalogue.num_item_numbers(), 2u);
-  EXPECT_EQ(catalogue.InternName(""), kNoName);
-  const NameIndex name = catalogue.InternName("drinks");
-  EXPECT_EQ(catalogue.InternName("drinks"), name);
+  EXPECT_EQ(catalogue.InternCategory(""), kNoName);
+  EXPECT_EQ(catalogue.InternBrand(""), kNoName);
+  const NameIndex name = catalogue.InternCategory("drinks");
+  EXPECT_EQ(catalogue.InternCategory("drinks"), name);
   EXPECT_EQ(catalogue.NameOf(name), "drinks");
+}
+
+TEST(CatalogueTest, ABrandAndACategoryOfOneNameAreTwo) {
+  Catalogue catalogue;
+  const NameIndex category = catalogue.InternCategory("tea");
+  const NameIndex brand = catalogue.InternBrand("tea");
+  EXPECT_NE(brand, category);
+  EXPECT_EQ(*catalogue.FindCategory("tea"), category);
+  EXPECT_EQ(*catalogue.FindBrand("tea"), brand);
+  EXPECT_EQ(catalogue.NameOf(brand), "tea");
 }
 
 TEST(CatalogueTest, ADeletedItemKeepsItsNumberOnly) {
@@ -232,10 +243,10 @@ TEST(CatalogueTest, AgreesWithASlowTwinAndARestoredOneIsEqual) {
     expect_coverage(copy, copied);
 
     Catalogue restored;
-    for (uint32_t i = 0; i < catalogue.num_names(); ++i) restored.RestoreName(i, catalogue.NameOf(NameIndex{i}));
+    for (uint32_t i = 0; i < catalogue.num_names(); ++i) restored.RestoreName(i, catalogue.KeptName(NameIndex{i}));
     for (uint32_t i = 0; i < catalogue.num_item_numbers(); ++i) {
       const CatalogueItem& item = catalogue.ItemAt(ItemIndex{i});
-      restored.RestoreItem(i, item.id.value(), item.item.get());
+      restored.RestoreItem(i, item.id.value(), item.arrived, item.item.get());
     }
     std::vector<std::shared_ptr<CatalogueOffer>> stored;
     for (const auto& offer : catalogue.offer_table().offers) {
@@ -247,6 +258,16 @@ TEST(CatalogueTest, AgreesWithASlowTwinAndARestoredOneIsEqual) {
     ExpectSameOffers(restored, catalogue);
     expect_coverage(restored, live);
     EXPECT_EQ(restored.num_items(), catalogue.num_items());
+    EXPECT_EQ(restored.arrivals(), catalogue.arrivals());
+    for (uint32_t name = 0; name < catalogue.num_names(); ++name) {
+      std::vector<ItemIndex> expected;
+      for (uint32_t i = 0; i < catalogue.num_item_numbers(); ++i) {
+        const CatalogueItem& item = catalogue.ItemAt(ItemIndex{i});
+        if (item.category == NameIndex{name} || item.brand == NameIndex{name}) expected.push_back(ItemIndex{i});
+      }
+      EXPECT_EQ(catalogue.Members(NameIndex{name}), expected);
+      EXPECT_EQ(restored.Members(NameIndex{name}), expected);
+    }
   }
 }
 

@@ -44,12 +44,16 @@ class FactsTest : public ::testing::Test {
     EXPECT_OK(plan);
     if (!plan.ok()) return Fact::Missing();
     const State& state = log_.state();
-    FactSources sources{now_, context_, state.customers.Find(customer), &state.catalogue, &state.population};
+    const FactSources sources = Sources(customer);
     std::vector<Fact> facts(1, Fact::Number(-77));
     plan->FillShared(sources, absl::MakeSpan(facts));
     const OfferIndex index = state.catalogue.FindOffer(offer);
     plan->FillCandidate(sources, index, index == kNoOffer ? nullptr : &state.catalogue.OfferAt(index), inline_, absl::MakeSpan(facts));
     return facts[0];
+  }
+  FactSources Sources(const char* customer) {
+    const State& state = log_.state();
+    return {now_, context_, state.customers.Find(customer), &state.catalogue, &state.population, has_cart_ ? &cart_scores_ : nullptr};
   }
   // nullopt when missing.
   std::optional<double> Computed(const std::string& name, const char* offer = "teas", const char* customer = "ann") {
@@ -62,6 +66,8 @@ class FactsTest : public ::testing::Test {
   LogWriter log_;
   TimeMicros now_ = kDayZero + 112 * kMicrosPerDay + 9 * 3600 * kMicrosPerSecond;
   std::vector<NamedFact> context_, inline_;
+  bool has_cart_ = true;
+  absl::flat_hash_map<OfferIndex, double> cart_scores_ = {{OfferIndex{0}, 2.5}};
 };
 
 constexpr double kNine = 9.0 / 24;  // hours past midnight, in days
@@ -161,8 +167,15 @@ TEST_F(FactsTest, OfTheOffer) {
   EXPECT_EQ(Read(FactScope::kOffer, "size").kind, Fact::Kind::kMissing);
 }
 
+TEST_F(FactsTest, TheCartsScoreIsZeroForOthersAndMissingWithoutACart) {
+  EXPECT_EQ(Computed("cart_score"), 2.5);
+  EXPECT_EQ(Computed("cart_score", "plain"), 0);
+  has_cart_ = false;
+  EXPECT_EQ(Computed("cart_score"), std::nullopt);
+}
+
 TEST_F(FactsTest, EveryComputedFactIsDescribedAndReadable) {
-  EXPECT_EQ(FactPlan::Computed().size(), 38u);
+  EXPECT_EQ(FactPlan::Computed().size(), 39u);
   for (const FactPlan::Description& description : FactPlan::Computed()) {
     SCOPED_TRACE(std::string(description.name));
     EXPECT_FALSE(description.text.empty());
@@ -224,7 +237,7 @@ TEST_F(FactsTest, AFactDoesNotDependOnTheOthersInThePlan) {
   const auto plan = FactPlan::Make(names);
   ASSERT_OK(plan);
   const State& state = log_.state();
-  FactSources sources{now_, context_, state.customers.Find("ann"), &state.catalogue, &state.population};
+  const FactSources sources = Sources("ann");
   std::vector<Fact> facts(names.size());
   plan->FillShared(sources, absl::MakeSpan(facts));
   plan->FillCandidate(sources, OfferIndex{0}, &state.catalogue.OfferAt(OfferIndex{0}), {}, absl::MakeSpan(facts));

@@ -110,11 +110,11 @@ TEST(PopulationTest, RatesEqualThoseOfASlowTwin) {
     };
     expect(state.population.OfferRates(OfferIndex{0}, now), [](const std::string& i) { return i == "i1" || i == "i2"; });
     for (int c = 0; c < 3; ++c) {
-      expect(state.population.NameRates(*state.catalogue.FindName(absl::StrCat("category", c)), now),
+      expect(state.population.NameRates(*state.catalogue.FindCategory(absl::StrCat("category", c)), now),
              [c](const std::string& i) { return (i.back() - '0') % 3 == c; });
     }
     for (int b = 0; b < 2; ++b) {
-      expect(state.population.NameRates(*state.catalogue.FindName(absl::StrCat("brand", b)), now),
+      expect(state.population.NameRates(*state.catalogue.FindBrand(absl::StrCat("brand", b)), now),
              [b](const std::string& i) { return (i.back() - '0') % 2 == b; });
     }
   }

@@ -34,10 +34,29 @@ class HeldMaintenance {
   v1::Snapshot snapshot_;
 };
 
-TEST(EngineErasureTest, UnknownCustomerIsNotFound) {
+TEST(EngineErasureTest, SomebodyWhoWasOnlyShownOffersIsErasedFromTheLog) {
   Shop shop;
   shop.OpenFurnished();
-  EXPECT_THAT(shop.Erase(kPerson), StatusIs(absl::StatusCode::kNotFound, "customer_id"));
+  shop.Rank("only shown", kPerson, kOpening);
+  v1::CustomerProfile profile;
+  ASSERT_THAT(shop.GetCustomer(kPerson, &profile), StatusIs(absl::StatusCode::kNotFound, ""));
+  ASSERT_OK(shop.Erase(kPerson));
+  AwaitMaintenance(shop);
+  EXPECT_EQ(shop.CountBytes(kPerson), 0);
+}
+
+// A request that read the state before the erasure may reach the log after it.
+TEST(EngineErasureTest, ADecisionBehindTheErasingRecordIsStrippedToo) {
+  Shop shop;
+  shop.OpenFurnished();
+  Visit(shop, kPerson, "p", kOpening);
+  HeldMaintenance held(shop);
+  ASSERT_OK(shop.Erase(kPerson));
+  shop.Rank("overtaken", kPerson, kOpening);
+  held.LetGo();
+  AwaitMaintenance(shop);
+  EXPECT_EQ(shop.Status().erasures_pending(), 0);
+  EXPECT_EQ(shop.CountBytes(kPerson), 0);
 }
 
 TEST(EngineErasureTest, NothingNamesThePersonAndReplayAgreesFromThenOn) {

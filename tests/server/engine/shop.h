@@ -349,7 +349,8 @@ class Traffic {
       const v1::RankOffersResponse decision =
           decisions_.empty() ? v1::RankOffersResponse() : decisions_[decisions_.size() - 1 - static_cast<size_t>(Pick(static_cast<int>(std::min<size_t>(12, decisions_.size()))))];
       v1::Event event = Shop::Purchase(absl::StrCat("event", step_, "-", i), Customer(), decision, now_ - kMinute * Pick(60));
-      if (Pick(3) == 0) event.set_kind(v1::CLICK);
+      if (Pick(3) == 0) event.set_kind(Pick(2) == 0 ? v1::CLICK : v1::VIEW);
+      if (Pick(3) == 0) event.set_market("nl");
       if (Pick(6) == 0) event.clear_decision_id();
       if (Pick(8) == 0) event.set_decision_id("unknown");
       if (Pick(6) == 0) event.set_event_id(absl::StrCat("event", step_ - 1, "-", i));

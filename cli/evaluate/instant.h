@@ -1,0 +1,13 @@
+#pragma once
+#include <optional>
+
+#include "absl/strings/string_view.h"
+#include "core/types.h"
+
+namespace offerd::evaluate {
+
+// Seconds since 1970 (a fraction is allowed: "1590883200.0"), or ISO 8601 in UTC: "2017-11-06" (midnight),
+// "2017-11-06 05:00", "2017-11-06T05:00:00.250Z", or with an offset such as +02:00. Nothing where the text is neither.
+std::optional<TimeMicros> ParseInstant(absl::string_view text);
+
+}  // namespace offerd::evaluate
