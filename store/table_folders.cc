@@ -49,18 +49,6 @@ bool IsTableName(absl::string_view name) {
          name.find("..") == absl::string_view::npos && std::all_of(name.begin(), name.end(), IsNameByte);
 }
 
-std::string MarketTableName(absl::string_view name, absl::string_view market) {
-  std::string result = absl::StrCat(name, ".");
-  for (const char c : market) {
-    if (absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-') {
-      result.push_back(c);
-    } else {
-      absl::StrAppend(&result, "_", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
-    }
-  }
-  return result;
-}
-
 absl::Status CheckTableName(absl::string_view name) {
   if (IsTableName(name)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(

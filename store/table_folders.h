@@ -7,16 +7,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/similarity/list_table.h"  // MarketTableName
 
 // Names of tables and where they lie: ROOT/NAME/VERSION/.
 namespace offerd {
 
 // 1 to 64 of a-z, A-Z, 0-9, _ . and -, not beginning with a dot and without "..": so no name leads out of the root.
 bool IsTableName(absl::string_view name);
-
-// The name of the table of one market: NAME.MARKET, where bytes of the market other than letters, digits and - are
-// written as _ and two hexadecimal digits, so that two markets never share a name. It may be too long to be one.
-std::string MarketTableName(absl::string_view name, absl::string_view market);
 
 absl::Status CheckTableName(absl::string_view name);
 

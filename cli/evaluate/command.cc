@@ -14,7 +14,6 @@
 namespace offerd::evaluate {
 namespace {
 
-constexpr double kShareOfFreeMemory = 0.8;
 constexpr int64_t kDefaultTestEvery = 5;
 
 absl::Status ParseDate(const char* option, const std::string& text, std::optional<TimeMicros>* time) {
@@ -140,9 +139,7 @@ absl::Status RunEvaluate(const Plan& plan, const Output& output) {
   std::vector<std::string> failed;
   for (const MethodSpec& method : plan.methods) {
     EvaluateOptions options = plan.evaluate;
-    if (options.memory_bytes == 0) {
-      options.memory_bytes = static_cast<uint64_t>(kShareOfFreeMemory * static_cast<double>(AvailableMemoryBytes()));
-    }
+    if (options.memory_bytes == 0) options.memory_bytes = DefaultMemoryBytes();
     options.progress = ProgressLine(output, method.name);
     results.push_back(EvaluateMethod(*data, method, options, workers));
     if (!results.back().status.ok()) failed.push_back(absl::StrCat(method.name, ": ", results.back().status.message()));

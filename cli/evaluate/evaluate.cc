@@ -49,19 +49,28 @@ struct Asker {
   std::vector<TableItem> list;
 };
 
-// The ends of chunks of rows; no cluster is cut.
-std::vector<size_t> CutChunks(const TestRows& test) {
-  std::vector<size_t> ends = {0};
+// A range of test rows.
+struct Chunk {
+  size_t begin = 0;
+  size_t end = 0;
+};
+
+// No cluster is cut.
+std::vector<Chunk> CutChunks(const TestRows& test, size_t one_of) {
+  std::vector<Chunk> chunks;
+  size_t begin = 0, number = 0;
   for (size_t row = 1; row <= test.rows.size(); ++row) {
-    const bool ends_cluster = row == test.rows.size() || test.clusters[row] != test.clusters[row - 1];
-    if (ends_cluster && (row - ends.back() >= kRowsPerChunk || row == test.rows.size())) ends.push_back(row);
+    const bool is_last = row == test.rows.size();
+    if (!is_last && (row - begin < kRowsPerChunk || test.clusters[row] == test.clusters[row - 1])) continue;
+    if (number++ % one_of == 0) chunks.push_back({begin, row});
+    begin = row;
   }
-  return ends;
+  return chunks;
 }
 
-void RunChunk(const TestRows& test, size_t begin, size_t end, const EvaluateOptions& options, Asker* asker, MetricSums* sums) {
-  for (size_t row = begin; row < end; ++row) {
-    if (row > begin && test.clusters[row] != test.clusters[row - 1]) sums->EndCluster();
+void RunChunk(const TestRows& test, Chunk chunk, const EvaluateOptions& options, Asker* asker, MetricSums* sums) {
+  for (size_t row = chunk.begin; row < chunk.end; ++row) {
+    if (row > chunk.begin && test.clusters[row] != test.clusters[row - 1]) sums->EndCluster();
     asker->cases.Run(row, [&](const Query& query) { return asker->Ask(query, options); }, sums);
   }
   sums->EndCluster();
@@ -124,11 +133,11 @@ MethodResult EvaluateMethod(const Dataset& data, const MethodSpec& spec, const E
 
   std::vector<std::unique_ptr<Asker>> askers;
   for (size_t i = 0; i < workers.count(); ++i) askers.push_back(std::make_unique<Asker>(data, **method, options));
-  const std::vector<size_t> ends = CutChunks(data.test);
-  std::vector<MetricSums> chunk_sums(ends.size() - 1, MetricSums(options.cutoffs.size()));
+  const std::vector<Chunk> chunks = CutChunks(data.test, options.one_of);
+  std::vector<MetricSums> chunk_sums(chunks.size(), MetricSums(options.cutoffs.size()));
   Progress progress(options.progress, chunk_sums.size());
   workers.Run(chunk_sums.size(), [&](size_t chunk, size_t worker) {
-    RunChunk(data.test, ends[chunk], ends[chunk + 1], options, askers[worker].get(), &chunk_sums[chunk]);
+    RunChunk(data.test, chunks[chunk], options, askers[worker].get(), &chunk_sums[chunk]);
     progress.EndChunk();
   });
   Collect(askers, chunk_sums, data.training.num_items(), &result);

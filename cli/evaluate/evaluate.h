@@ -16,6 +16,7 @@ struct EvaluateOptions {
   std::vector<size_t> cutoffs = {20};  // k, each at least 1
   size_t min_prefix = 1;               // sessions: clicks before the first prediction
   uint64_t memory_bytes = 0;           // for a method's build; 0 = no limit
+  size_t one_of = 1;                   // test only the first of every so many chunks of 64 rows
   std::function<void(double share)> progress;  // may be empty; called on one thread at a time
 };
 

@@ -38,4 +38,6 @@ uint64_t PeakMemory::Read() const { return is_set_back_ ? ReadKilobytes("/proc/s
 
 uint64_t AvailableMemoryBytes() { return ReadKilobytes("/proc/meminfo", "MemAvailable:"); }
 
+uint64_t DefaultMemoryBytes() { return AvailableMemoryBytes() / 5 * 4; }
+
 }  // namespace offerd::evaluate

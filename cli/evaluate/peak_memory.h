@@ -17,4 +17,7 @@ class PeakMemory {
 // Memory that could be taken without swapping; 0 where the system does not say.
 uint64_t AvailableMemoryBytes();
 
+// What a method's build may take where nobody says: 80 % of that.
+uint64_t DefaultMemoryBytes();
+
 }  // namespace offerd::evaluate

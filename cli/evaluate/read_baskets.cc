@@ -107,12 +107,24 @@ struct Parts {
   std::vector<Part> part;  // by basket
 };
 
+// The time from which on the last `share` of these baskets lies.
+TimeMicros TimeOfLast(double share, const std::vector<uint32_t>& order, const BasketLines& lines, const BasketSplit& split) {
+  std::vector<TimeMicros> times;
+  for (const uint32_t basket : order) {
+    if (lines.time[basket] != kNoTime && (!split.test_to || lines.time[basket] < *split.test_to)) times.push_back(lines.time[basket]);
+  }
+  const auto before = static_cast<size_t>((1 - share) * static_cast<double>(times.size()));
+  return before < times.size() ? times[before] : kNoTime;
+}
+
 Parts SplitBaskets(const BasketLines& lines, const BasketSplit& split, Dataset* data) {
   Parts parts;
   parts.order.resize(lines.time.size());
   std::iota(parts.order.begin(), parts.order.end(), 0u);
   std::stable_sort(parts.order.begin(), parts.order.end(), [&](uint32_t a, uint32_t b) { return lines.time[a] < lines.time[b]; });
   parts.part.assign(lines.time.size(), Part::kNone);
+  std::optional<TimeMicros> test_from = split.test_from;
+  if (split.test_share > 0) test_from = TimeOfLast(split.test_share, parts.order, lines, split);
   int64_t without_time = 0, beyond = 0, place = 0;
   for (const uint32_t basket : parts.order) {
     const TimeMicros time = lines.time[basket];
@@ -123,7 +135,7 @@ Parts SplitBaskets(const BasketLines& lines, const BasketSplit& split, Dataset* 
     } else if (split.test_every > 0) {
       parts.part[basket] = ++place % split.test_every == 0 ? Part::kTest : Part::kTraining;
     } else {
-      parts.part[basket] = split.test_from && time >= *split.test_from ? Part::kTest : Part::kTraining;
+      parts.part[basket] = test_from && time >= *test_from ? Part::kTest : Part::kTraining;
     }
   }
   data->counts.emplace_back("baskets_without_time", without_time);

@@ -17,6 +17,10 @@ struct SessionFiles {
 // time counts at the time of the line before it in its session.
 absl::StatusOr<Dataset> ReadSessions(const SessionFiles& files);
 
+// Makes the last `share` of the sessions, by their last clicks, the test, in place of the test there is. Sessions that end at the
+// same moment stay together.
+void SplitSessions(double share, Dataset* data);
+
 struct BasketFile {
   std::string path;
   FileOptions options;          // roles basket, item; user, time
@@ -29,6 +33,7 @@ struct BasketSplit {
   std::optional<TimeMicros> test_from;  // training: before
   std::optional<TimeMicros> test_to;    // baskets from then on are as if they were not in the file
   int64_t test_every = 0;               // in place of test_from: the last of every so many baskets, in order of time, is test
+  double test_share = 0;                // in place of both: so much of the baskets, the last in order of time, is test
 };
 
 // A basket is a basket id of one user; its time is the earliest of its lines.

@@ -141,4 +141,24 @@ absl::StatusOr<Dataset> ReadSessions(const SessionFiles& files) {
   return data;
 }
 
+void SplitSessions(double share, Dataset* data) {
+  Training& training = data->training;
+  std::vector<TimeMicros> ends = training.times;
+  std::sort(ends.begin(), ends.end());
+  const auto before = static_cast<size_t>((1 - share) * static_cast<double>(ends.size()));
+  const TimeMicros from = before < ends.size() ? ends[before] : INT64_MAX;
+  const Baskets all = std::exchange(training.rows, Baskets());
+  const std::vector<TimeMicros> times = std::exchange(training.times, {});
+  data->test = TestRows();
+  for (size_t session = 0; session < all.size(); ++session) {
+    const bool is_test = times[session] >= from;
+    (is_test ? data->test.rows : training.rows).Add(all[session]);
+    (is_test ? data->test.times : training.times).push_back(times[session]);
+    if (is_test) data->test.clusters.push_back(static_cast<uint32_t>(data->test.clusters.size()));
+  }
+  training.rows.num_items = data->test.rows.num_items = all.num_items;
+  training.item_counts.assign(all.num_items, 0);
+  for (const TableItem item : training.rows.items) ++training.item_counts[item];
+}
+
 }  // namespace offerd::evaluate

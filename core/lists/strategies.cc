@@ -4,7 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 
 namespace offerd {
 namespace {
@@ -281,7 +280,7 @@ void CollectHistory(ListContext& context) {
 }
 
 const ListTable* FindTable(const State& state, absl::string_view name, absl::string_view market) {
-  const TableState* found = market.empty() ? nullptr : state.tables.Find(absl::StrCat(name, ".", market));
+  const TableState* found = market.empty() ? nullptr : state.tables.Find(MarketTableName(name, market));
   if (found == nullptr) found = state.tables.Find(name);
   return found == nullptr ? nullptr : found->table.get();
 }

@@ -3,6 +3,8 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/string_view.h"
+
 #include "core/similarity/item_ids.h"
 #include "core/similarity/item_table.h"
 #include "core/similarity/session_neighbours.h"
@@ -25,5 +27,9 @@ struct ListTable {
 
   bool has_sessions() const { return kind == "vmis"; }
 };
+
+// The name of the table of one market: NAME.MARKET, where bytes of the market other than letters, digits and - are
+// written as _ and two hexadecimal digits, so that two markets never share a name. It may be too long to be one.
+std::string MarketTableName(absl::string_view name, absl::string_view market);
 
 }  // namespace offerd

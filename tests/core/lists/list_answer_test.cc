@@ -190,6 +190,8 @@ TEST_F(ListAnswerTest, WhatIsExcludedIsNotShown) {
 
 TEST_F(ListAnswerTest, TheTableOfTheMarketIsReadWhereThereIsOne) {
   AddTable(OwnedTable::Make("together.nl", Names(), {{"green", {{"white", 1}}}}));
+  AddTable(OwnedTable::Make("together.South_20Africa", Names(), {{"green", {{"cake", 1}}}}));
+  EXPECT_THAT(Ids(Answer(ListCall::kSimilarItems, {"green"}, "", "South Africa")), ElementsAre("cake")) << "as offerctl build names it";
   EXPECT_THAT(Ids(Answer(ListCall::kSimilarItems, {"green"}, "", "nl")), ElementsAre("white"));
   EXPECT_THAT(Ids(Answer(ListCall::kSimilarItems, {"green"}, "", "de")), ElementsAre("pot", "biscuit", "black"));
 }
