@@ -23,6 +23,7 @@ constexpr void (*kCommands[])(CLI::App&, Session&) = {
     AddPlay,       // play.cc
     AddReplay,     // replay.cc
     AddEvaluate,   // evaluate.cc
+    AddTune,       // tune.cc
     AddBuild,      // build.cc
     AddTable,      // table.cc
     AddRecommend,  // recommend.cc

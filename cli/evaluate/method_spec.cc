@@ -38,7 +38,7 @@ constexpr ParameterInfo kLiftSupport = {"min_support", ParameterInfo::kReal, "10
 constexpr ParameterInfo kTies = {"ties", ParameterInfo::kChoice, "recent", 0, 0, "first|recent|popular"};
 constexpr char kMeasures[] = "count|confidence|cosine|jaccard|lift|llr";
 
-// What the mix is made of. Its defaults were chosen on validation data: docs/evaluate.md says which.
+// What the mix is made of. Its defaults were chosen on validation data: docs/quality.md says which.
 std::vector<ParameterInfo> SessionBlend() {
   return {{"m", ParameterInfo::kWhole, "1500", 1, kMany},     {"k", ParameterInfo::kWhole, "300", 1, kMany},
           {"last", ParameterInfo::kWhole, "4", 1, kMany},     {"rules", ParameterInfo::kReal, "0.2", 0, 100},
@@ -47,7 +47,7 @@ std::vector<ParameterInfo> SessionBlend() {
 
 std::vector<ParameterInfo> TableBlend(const char* table, const char* own, const char* half_life, const char* table_weight) {
   return {{"table", ParameterInfo::kChoice, table, 0, 0, kMeasures},
-          {"k", ParameterInfo::kWhole, "100", 1, kMany},
+          {"k", ParameterInfo::kWhole, "500", 1, kMany},
           {"min_support", ParameterInfo::kReal, "2", 1, kMany},
           {"table_weight", ParameterInfo::kReal, table_weight, 0, 100},
           {"own", ParameterInfo::kReal, own, 0, 100},
@@ -90,7 +90,7 @@ std::vector<MethodInfo> MakeMethodInfos() {
       {"repeat", kBaskets, own, {kTies, kHalfLife}},
       {"repeat_popular", kBaskets, own, {kTies, kHalfLife}},
       {"blend", kSessionsOnly, "", SessionBlend()},
-      {"blend", Bit(Protocol::kLeaveOneOut), "", TableBlend("jaccard", "1", "0", "1")},
+      {"blend", Bit(Protocol::kLeaveOneOut), "", TableBlend("jaccard", "1.25", "60", "1")},
       {"blend", Bit(Protocol::kNextBasket), "", TableBlend("jaccard", "1", "90", "0.1")},
       {"blend", Bit(Protocol::kUsers), "", UserBlend()},
   };

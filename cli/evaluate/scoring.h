@@ -7,7 +7,7 @@
 
 namespace offerd::evaluate {
 
-// How lists are scored against what happened; docs/evaluate.md has the definitions. Each call fills one CaseScores for every
+// How lists are scored against what happened; docs/quality.md has the definitions. Each call fills one CaseScores for every
 // cut-off of `cutoffs` but for popularity.
 //
 // Shapes  list: best first, no repeats. Other lists of items may hold numbers that training does not know: they are misses.

@@ -9,7 +9,6 @@
 namespace offerd::evaluate {
 namespace {
 
-Axis Whole(const char* parameter, std::vector<int64_t> values) { return {parameter, {values.begin(), values.end()}}; }
 Axis Real(const char* parameter, std::vector<double> values) { return {parameter, {values.begin(), values.end()}}; }
 Axis Choice(const char* parameter, const std::vector<std::string>& values) { return {parameter, {values.begin(), values.end()}}; }
 

@@ -485,7 +485,7 @@ void Fold::FoldIn(const Publication& publication, const LogEntry&) {
     if (policy.kept.size() > PolicyState::kMaxKept) policy.kept.erase(policy.kept.begin());
   }
   if (!policy.is_pinned) policy.in_force = std::move(published);
-  if (const auto found = learning_.find(publication.policy); found != learning_.end()) found->second.has_news = false;
+  if (const auto learning = learning_.find(publication.policy); learning != learning_.end()) learning->second.has_news = false;
 }
 
 void Fold::FoldIn(const FoldLimits& limits, const LogEntry&) { limits_ = limits; }

@@ -205,12 +205,13 @@ void RecentlyViewed(const ListContext& context, size_t count, MayShow may_show, 
 }
 
 // Own purchases, fading, times how due the item is by its own interval: 0 just after it was bought, 1 once the mean gap is over.
-// With one purchase the gap is unknown: a half.
+// With one purchase the gap is unknown: a half. Whoever fills a cart is buying now: there all count in full, as docs/quality.md
+// measured it.
 void BuyAgain(const ListContext& context, size_t count, MayShow may_show, Candidates* candidates) {
   for (const HistoryItem& item : context.history) {
     if (item.purchases == 0) continue;
-    double due = 0.5;
-    if (item.purchases > 1) {
+    double due = context.call == ListCall::kCrossSell ? 1 : 0.5;
+    if (due < 1 && item.purchases > 1) {
       const double gap = std::max<double>(kMicrosPerDay, static_cast<double>(item.last - item.first) / (item.purchases - 1));
       due = std::clamp(static_cast<double>(context.now - item.last) / gap, 0.0, 1.0);
     }

@@ -33,7 +33,8 @@ STREAM_START = 1509944400  # 2017-11-06 05:00 UTC, midnight in the shops
 SHOP_UTC_OFFSET = -5 * 3600  # the whole stream lies in New York's winter time
 MIN_PRODUCTS = 5
 CANDIDATES = 50
-MIN_BASKETS = 5  # of an item, to be counted in the comparison of tables
+MIN_BASKETS = 5  # of an item before TEST_WEEK, to be counted in the comparison of tables
+TEST_WEEK = 50  # from 2017-12-04 05:00 UTC on
 LEFT_OUT_CATEGORIES = ("COUPON/MISC ITEMS", "MISC. DAIRY")  # collecting boxes, not something one can offer
 MAX_QUANTITY = 1000  # larger ones are fuel and coupon bookkeeping
 VALUE_CAP = 20.0  # dollars of covered lines that count as the value of a hit
@@ -258,10 +259,11 @@ def write_item_names(db, path):
 
 
 def write_baskets(db, path):
-    """Every basket of the year, for `offerctl evaluate baskets`: items bought in at least MIN_BASKETS baskets."""
+    """Every basket of the year, for `offerctl evaluate baskets`: items bought in at least MIN_BASKETS baskets
+    before TEST_WEEK."""
     cursor = db.execute(f"""
         SELECT concat_ws(',', customer, basket, time, item) FROM (SELECT DISTINCT customer, basket, time, item FROM lines)
-        WHERE item IN (SELECT item FROM lines GROUP BY item HAVING count(DISTINCT basket) >= {MIN_BASKETS})
+        WHERE item IN (SELECT item FROM lines WHERE week < {TEST_WEEK} GROUP BY item HAVING count(DISTINCT basket) >= {MIN_BASKETS})
         ORDER BY time, basket, item""")
     with gzip_writer(path) as out:
         out.write("customer_id,order_id,time,item_id\n")

@@ -5,7 +5,7 @@
 #include "absl/status/statusor.h"
 #include "cli/evaluate/method.h"
 
-// The families of methods, one file each. docs/evaluate.md defines what each of them computes.
+// The families of methods, one file each. docs/quality.md defines what each of them computes.
 namespace offerd::evaluate {
 
 using MethodOr = absl::StatusOr<std::unique_ptr<Method>>;

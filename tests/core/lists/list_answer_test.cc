@@ -251,6 +251,7 @@ TEST_F(ListAnswerTest, BuyAgainWaitsForTheCustomersOwnInterval) {
   EXPECT_THAT(Ids(Answer(ListCall::kRecommendItems, {}, "ann", "", kDayZero + 10 * kDay)), ElementsAre("green", "black"))
       << "both due, green fresher";
   EXPECT_THAT(Ids(Answer(ListCall::kRecommendItems, {}, "bob")), IsEmpty());
+  EXPECT_THAT(Ids(Answer(ListCall::kCrossSell, {"pot"}, "ann")), ElementsAre("green", "black")) << "a cart is being filled now: all in full";
 }
 
 TEST_F(ListAnswerTest, CapsByCategoryAndBrandHold) {
