@@ -53,6 +53,11 @@ struct PolicyLearning {
   int64_t apprentice_decisions = 0;
   int64_t apprentice_agreements = 0;
   bool has_news = true;  // since the newest publication; says when to publish, never what
+
+  // From the epoch to a time.
+  double HalfLivesSince(double half_life_days, TimeMicros time) const {
+    return static_cast<double>(time - epoch) / (half_life_days * static_cast<double>(kMicrosPerDay));
+  }
 };
 
 // Finds the bytes of a published table, without waiting where the writer asks: null when they are missing or damaged.
