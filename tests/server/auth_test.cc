@@ -79,5 +79,14 @@ TEST(RateLimiterTest, AClockSetBackAddsNothingAndStillRuns) {
   EXPECT_OK(limiter.Take(Role::kFeedback, 101 * kSecond));
 }
 
+// Else a clock that was wrong by an hour would let nobody in for an hour.
+TEST(RateLimiterTest, TheBucketRefillsFromWhereTheClockWasSetBackTo) {
+  RateLimiter limiter({{Role::kFeedback, 1, 1}});
+  EXPECT_OK(limiter.Take(Role::kFeedback, 10'000 * kSecond));
+  EXPECT_FALSE(limiter.Take(Role::kFeedback, 50 * kSecond).ok());
+  EXPECT_OK(limiter.Take(Role::kFeedback, 51 * kSecond));
+  EXPECT_FALSE(limiter.Take(Role::kFeedback, 51 * kSecond).ok());
+}
+
 }  // namespace
 }  // namespace offerd
