@@ -64,9 +64,9 @@ TEST_F(RecoveryTest, DemandOfTheFirstDayIsNotLost) {
   const auto store = shop_.OpenStore();
   Fold loaded;
   ASSERT_OK(LoadImage(*store, *sequence, loaded));
-  uint32_t bought = 0;
+  uint32_t bought = 0;  // in no market, which counts for all of them only
   loaded.state().demand.markets().ForEach([&](absl::string_view, const ItemDemand::Market& market) {
-    for (const DayCount& count : market.items) bought += count.today;
+    for (size_t i = 0; i < market.items.size(); ++i) bought += market.items[i].today;
   });
   EXPECT_EQ(bought, 1u);
 }

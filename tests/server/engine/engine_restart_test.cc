@@ -101,7 +101,7 @@ TEST(EngineRestartFactsTest, RepeatIsOneAlsoBehindManyEvents) {
   }
   shop.Crash();
   shop.Open();
-  const auto again = shop.Rank("r", "ann", kOpening + kMinute);
+  const auto again = shop.Rank("r", "ann", kOpening);
   EXPECT_EQ(again.decision_id(), before.decision_id());
   EXPECT_EQ(shop.Status().decisions(), 1);
 }
