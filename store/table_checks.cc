@@ -203,7 +203,7 @@ absl::Status CheckSessionQuery(const SessionQueryOptions& query) {
     }
   }
   if (!(query.idf_weight >= 0 && query.idf_weight <= kLargestNumber)) {
-    return Wrong("sessions: idf_weight is 0 to ", kLargestNumber);
+    return Wrong("sessions: idf_weight is at least 0 and at most ", kLargestNumber);
   }
   return absl::OkStatus();
 }

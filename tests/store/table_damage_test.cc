@@ -126,7 +126,7 @@ TEST_F(TableDamageTest, APipeIsNotWaitedFor) {
 TEST_F(TableDamageTest, SessionNumbersWhoseSumsWouldOverflow) {
   Write(SessionsSample().content());
   ExpectShardRefused("item_idf.f64", RawBytes(std::vector<double>{1, 2e18, 1}), "below 0 or above 1e+18");
-  ExpectManifestRefused("idf_weight is 0 to 1e+18",
+  ExpectManifestRefused("idf_weight is at least 0 and at most 1e+18",
                         [](v1::TableManifest& manifest) { manifest.mutable_sessions()->set_idf_weight(2e18); });
 }
 
