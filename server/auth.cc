@@ -55,8 +55,9 @@ absl::Status Authorize(Role role, Access access) {
   if (role == Role::kAdmin || access == Access::kAny || static_cast<int>(role) == static_cast<int>(access)) {
     return absl::OkStatus();
   }
-  return absl::PermissionDeniedError(absl::StrCat("expected a token of role ", RoleText(static_cast<Role>(access)),
-                                                  " or ADMIN, found one of ", RoleText(role)));
+  const Role wanted = static_cast<Role>(access);
+  return absl::PermissionDeniedError(absl::StrCat("expected a token of role ", RoleText(wanted),
+                                                  wanted == Role::kAdmin ? "" : " or ADMIN", ", found one of ", RoleText(role)));
 }
 
 RateLimiter::RateLimiter(const std::vector<RateLimit>& limits) {

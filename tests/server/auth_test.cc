@@ -45,6 +45,11 @@ TEST(AuthorizeTest, OnlyTheRoleItselfAndAdmin) {
   }
 }
 
+TEST(AuthorizeTest, NamesEveryRoleThatWouldDoOnce) {
+  EXPECT_EQ(Authorize(Role::kFrontend, Access::kAdmin).message(), "expected a token of role ADMIN, found one of FRONTEND");
+  EXPECT_EQ(Authorize(Role::kFrontend, Access::kFeedback).message(), "expected a token of role FEEDBACK or ADMIN, found one of FRONTEND");
+}
+
 TEST(ConstantTimeEqualsTest, IsEquality) {
   EXPECT_TRUE(ConstantTimeEquals("", ""));
   EXPECT_TRUE(ConstantTimeEquals("abc", "abc"));
