@@ -151,11 +151,12 @@ absl::Status EventRows::Add(const CsvRow& row, std::vector<Imported<v1::Event>>*
       return absl::OkStatus();
     }
     event.set_event_id(absl::StrCat(open_id_, "-part", ++open_part_));
-    *event.mutable_time() = open.time();
+    if (open.has_time()) *event.mutable_time() = open.time();
     done->push_back(std::exchange(open_, {std::move(event), row.line, 1}));
     return absl::OkStatus();
   }
-  if (ended_.count(StableHash(event.event_id())) != 0) {
+  const bool is_open = open_.rows > 0 && event.event_id() == open_id_;  // of no order, so they are no lines of one
+  if (is_open || ended_.count(StableHash(event.event_id())) != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("event \"", event.event_id(), "\" ended on an earlier line; rows of one order must stand together: sort the file by order"));
   }

@@ -27,6 +27,7 @@ constexpr void (*kCommands[])(CLI::App&, Session&) = {
     AddReplay,     // replay.cc
     AddEvaluate,   // evaluate.cc
     AddTune,       // tune.cc
+    AddLearn,      // learn.cc
     AddBuild,      // build.cc
     AddTable,      // table.cc
     AddRecommend,  // recommend.cc

@@ -30,7 +30,7 @@ class Player {
   // Everything again with the same ids after a failure: the server answers what it had taken from its store.
   absl::Status Play(const Visit& visit) {
     const Clock::time_point give_up = Clock::now() + std::chrono::microseconds(static_cast<int64_t>(options_.retry_seconds * 1e6));
-    while (true) {
+    for (retried_ = false;; retried_ = true) {
       absl::Status status = PlayOnce(visit);
       if (status.ok() || !IsRetryable(status) || Clock::now() >= give_up) return status;
       std::this_thread::sleep_for(kRetryPause);
@@ -39,6 +39,7 @@ class Player {
 
   const std::vector<v1::RankOffersResponse>& answers() const { return answers_; }
   std::chrono::nanoseconds rank_time() const { return rank_time_; }
+  bool retried() const { return retried_; }  // the visit that was played last
   const v1::EventResult& result() const { return feedback_.results(0); }
 
  private:
@@ -96,6 +97,7 @@ class Player {
   const PlayOptions& options_;
   grpc::CompletionQueue queue_;  // empty between visits
   std::vector<v1::RankOffersResponse> answers_;  // the placement's, then those of --compare
+  bool retried_ = false;
   std::chrono::nanoseconds rank_time_{0};
   v1::SendFeedbackResponse feedback_;
 };
@@ -139,7 +141,7 @@ absl::Status PlayStream(Session& session, const PlayOptions& options, LineReader
     if (!visit.ok()) return absl::InvalidArgumentError(absl::StrCat(options.stream, ": line ", lines.line_number(), ": ", visit.status().message()));
     RETURN_IF_ERROR(player.Play(*visit));
     ++played;
-    results.AddEvent(player.result());
+    results.AddEvent(player.result(), player.retried());
     if (player.result().status().code() != 0 && results.refused_events() <= 20) {
       session.err << "line " << lines.line_number() << ": purchase refused: " << player.result().status().message() << "\n";
     }

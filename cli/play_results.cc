@@ -77,13 +77,14 @@ void PlayResults::AddVisit(const Visit& visit, const std::vector<v1::RankOffersR
   if (learned.reward > 0) last_hit_.emplace(visit, answer);
 }
 
-void PlayResults::AddEvent(const v1::EventResult& result) {
+void PlayResults::AddEvent(const v1::EventResult& result, bool retried) {
   if (result.status().code() != 0 || result.fate() == v1::REFUSED) {
     ++refused_;
     return;
   }
   ++acknowledged_;
-  applied_ += result.fate() == v1::APPLIED ? 1 : 0;
+  // After a failure the first attempt may have been applied without its answer having come through.
+  applied_ += result.fate() == v1::APPLIED || (retried && result.fate() == v1::DUPLICATE) ? 1 : 0;
   duplicates_ += result.fate() == v1::DUPLICATE ? 1 : 0;
   late_ += result.fate() == v1::LATE ? 1 : 0;
   orphans_ += result.fate() == v1::ORPHAN ? 1 : 0;

@@ -22,7 +22,7 @@ class PlayResults {
   // A visit that was ranked. answers[0] is the placement's, the others in the order of `compared`.
   void AddVisit(const Visit& visit, const std::vector<v1::RankOffersResponse>& answers, const OfferBook& book, std::chrono::nanoseconds rank_time);
   void AddUnrankedVisit() { ++unranked_; }
-  void AddEvent(const v1::EventResult& result);
+  void AddEvent(const v1::EventResult& result, bool retried = false);  // retried: an attempt before this answer failed
 
   int64_t visits() const { return visits_; }
   int64_t refused_events() const { return refused_; }

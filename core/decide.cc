@@ -87,7 +87,7 @@ class Decider {
     } else if (!request_.customer_id.empty() && profile == nullptr) {
       Note(DecisionNote::kUnknownCustomer);
     }
-    gate_ = {now_, request_.market, profile, consent == Consent::kGranted, &state_.catalogue};
+    gate_ = {now_, request_.market, profile, consent == Consent::kGranted, &state_.catalogue, placement_->rules.frequency_caps};
   }
 
   void AddCandidate(const DecideScratch::Row& row) {
@@ -244,6 +244,11 @@ class Decider {
     if (AnswersByModel()) {
       policy_->in_force->policy.Score(decision_.features, scratch_.scores);
       for (int i = 0; i < num_rows(); ++i) scratch_.mean[static_cast<size_t>(i)] = static_cast<double>(scratch_.scores(i, 0));
+      if (placement_->explorer.kind != ExplorerKind::kUpperBound) return;
+      policy_->in_force->policy.Deviations(decision_.features, scratch_.solved, scratch_.upper_bound);
+      for (size_t i = 0; i < scratch_.mean.size(); ++i) {
+        scratch_.upper_bound[i] = scratch_.mean[i] + placement_->explorer.strength * scratch_.upper_bound[i];
+      }
       return;
     }
     for (int i = 0; i < num_rows(); ++i) {
@@ -262,10 +267,12 @@ class Decider {
     input.random = placement_->randomised_share;
     if (AnswersByModel()) {
       input.bag_scores = &scratch_.scores;
-      input.explorer = placement_->explorer;
+      const LinearPolicy& model = policy_->in_force->policy;
+      input.explorer = ResolveExplorer(placement_->explorer, model.sigma(), model.weight());
+      if (input.explorer.kind == ExplorerKind::kUpperBound) input.upper_bound = scratch_.upper_bound;
       if (placement_->share_on_fixed_order) input.base_rank = scratch_.fixed_rank;
     } else if (AnswersAtRandom()) {
-      input.explorer = {ExplorerKind::kEpsilonGreedy, 1.0};
+      input.explorer = {ExplorerKind::kEpsilonGreedy, 1.0, 0, 0};
       input.base_rank = scratch_.fixed_rank;
       const bool bounded = policy_->policy.random_kind == RandomKind::kBounded;
       input.random = {bounded ? 1.0 : 0.0, policy_->policy.random_kind, policy_->policy.reach};
@@ -275,7 +282,7 @@ class Decider {
       for (int i = 0; i < num_rows(); ++i) {
         scratch_.mean[static_cast<size_t>(i)] = -static_cast<double>(scratch_.fixed_rank[static_cast<size_t>(i)]);
       }
-      input.explorer = {ExplorerKind::kGreedy, 0.0};
+      input.explorer = {ExplorerKind::kGreedy, 0, 0, 0};
       input.base_rank = scratch_.fixed_rank;
     }
     return input;
@@ -290,6 +297,28 @@ class Decider {
     return wanted;
   }
 
+  void StartRules(int slots) {
+    scratch_.offers.clear();
+    scratch_.ids.clear();
+    for (const DecideScratch::Row& row : scratch_.rows) {
+      scratch_.offers.push_back(row.offer);
+      scratch_.ids.push_back(row.id);
+    }
+    SlateRulesInput input;
+    input.rules = &placement_->rules;
+    input.catalogue = &state_.catalogue;
+    if (!placement_->rules.cannibalisation_table.empty()) {
+      input.table = FindTable(state_, placement_->rules.cannibalisation_table, request_.market);
+      if (input.table != nullptr && input.table->has_sessions()) input.table = nullptr;
+    }
+    input.offers = scratch_.offers;
+    input.ids = scratch_.ids;
+    input.mean = scratch_.mean;
+    input.slots = slots;
+    input.adjusts_scores = AnswersByModel();
+    scratch_.rules.Start(input);
+  }
+
   void Draw() {
     const int wanted = WantedSlots();
     if (num_rows() == 0) {
@@ -298,9 +327,17 @@ class Decider {
       Score();
       const SlateInput input = MakeSlateInput(wanted);
       Rng rng(MixHash(seed_, kSlateStream));
-      DrawSlate(input, rng, scratch_.slate, scratch_.drawn);
-      Answer();
-      if (static_cast<int>(decision_.slots.size()) < wanted) Note(DecisionNote::kFewerThanAsked);
+      const bool has_rules = placement_->rules.AreInDraw();
+      if (has_rules) {
+        StartRules(wanted);
+        const auto apply = [this](absl::Span<const SlateSlot> slate, SlateChange& change) { scratch_.rules.Apply(slate, change); };
+        DrawSlateWithRules(input, apply, rng, scratch_.slate, scratch_.drawn);
+      } else {
+        DrawSlate(input, rng, scratch_.slate, scratch_.drawn);
+      }
+      Answer(has_rules);
+      const int shown = static_cast<int>(decision_.slots.size());
+      if (shown < wanted) Note(has_rules && shown < num_rows() && scratch_.rules.has_masked() ? DecisionNote::kRules : DecisionNote::kFewerThanAsked);
     }
     CompareWithApprentice();
   }
@@ -320,8 +357,7 @@ class Decider {
     return best;
   }
 
-  void Answer() {
-    scratch_.is_open.assign(scratch_.rows.size(), 1);
+  void Answer(bool has_rules) {
     for (const SlateSlot& drawn : scratch_.drawn) {
       const size_t at = static_cast<size_t>(drawn.candidate);
       const DecideScratch::Row& row = scratch_.rows[at];
@@ -337,12 +373,12 @@ class Decider {
       if (AnswersAtRandom()) {
         slot.reason = SlotReason::kRandom;
       } else {
-        const bool best = BestOpen() == drawn.candidate;
+        const bool best = drawn.is_best;
         slot.score = AnswersByModel() ? scratch_.mean[at] : row.fixed_rate;
         slot.reason = AnswersByModel() ? (best ? SlotReason::kBestEstimate : SlotReason::kExploration)
                                        : (best ? SlotReason::kFixedOrder : SlotReason::kRandom);
       }
-      scratch_.is_open[at] = 0;
+      if (has_rules && scratch_.rules.HasPin(static_cast<int>(decision_.slots.size()), drawn.candidate)) slot.reason = SlotReason::kPinned;
       decision_.slots.push_back(std::move(slot));
     }
   }

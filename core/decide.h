@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "core/candidates/gate.h"
+#include "core/candidates/slate_rules.h"
 #include "core/features/facts.h"
 #include "core/learn/state.h"
 #include "core/similarity/cart_scorer.h"
@@ -35,10 +36,10 @@ struct RankRequest {
 };
 
 // Numbers are those of RankOffersResponse.Reason and .Note.
-enum class SlotReason : uint8_t { kUnspecified, kBestEstimate, kExploration, kFixedOrder, kRandom };
+enum class SlotReason : uint8_t { kUnspecified, kBestEstimate, kExploration, kFixedOrder, kRandom, kPinned };
 enum class DecisionNote : uint8_t {
   kUnspecified, kUnknownCustomer, kUnknownOffers, kNoCandidates, kFewerThanAsked, kSlateSizeCoerced, kAsOfIgnored,
-  kPrefiltered, kNothingPublished, kRepeated, kConsentDenied, kDuplicateCandidates
+  kPrefiltered, kNothingPublished, kRepeated, kConsentDenied, kDuplicateCandidates, kRules
 };
 
 struct DecidedSlot {
@@ -87,13 +88,17 @@ struct DecideScratch {
   };
   std::vector<Row> rows;
   std::vector<Fact> facts;
-  std::vector<double> mean;
+  std::vector<double> mean, upper_bound;
+  RowMatrix solved;  // of the deviations
   std::vector<int32_t> order, tie_rank, fixed_rank;
   std::vector<uint8_t> is_open;
   FloatRowMatrix scores;
   SlateScratch slate;
   std::vector<SlateSlot> drawn;
   absl::flat_hash_map<absl::string_view, int> seen;
+  SlateRulesHook rules;
+  std::vector<const CatalogueOffer*> offers;
+  std::vector<absl::string_view> ids;
   CartScorer cart;
   std::vector<CartLine> lines;
   absl::flat_hash_map<OfferIndex, double> cart_scores;

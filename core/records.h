@@ -70,6 +70,8 @@ struct Customer {
   std::vector<std::string> audiences;
   std::vector<std::string> campaigns;
   std::vector<NamedValue> attributes;
+  std::vector<std::string> excluded_offers;
+  std::vector<std::string> excluded_categories;
 };
 
 enum class PolicyKind : uint8_t { kFixed, kRandom, kLinear };
@@ -82,9 +84,10 @@ struct Policy {
   int reach = 3;                               // random, bounded
   FeatureList features;                        // linear, as are the rest
   double ridge = 10;
+  bool ridge_set = false;                      // else chosen by marginal likelihood at publications
   double half_life_days = 0;  // 0 = none
   int bag_size = 32;
-  double scale = 0.5;
+  double scale = 0.3;
   int publish_every_ms = 10;
 };
 
@@ -117,8 +120,9 @@ struct Lists {
 enum class Mode : uint8_t { kUnspecified, kLive, kApprentice, kLogOnly };
 
 struct RewardSpec {
-  enum class Value : uint8_t { kByKind, kRevenue };
-  enum class Aggregation : uint8_t { kSum, kMax };
+  enum class Value : uint8_t { kByKind, kRevenue, kMargin };
+  enum class Aggregation : uint8_t { kSum, kMax, kEarliest };
+  enum class Attribution : uint8_t { kEverySlot, kFirstSlot, kSplit };
   Value value = Value::kByKind;
   double weights[kNumEventKinds] = {};  // by kind; the translation puts 1 at kPurchase where none is declared
   bool counts[kNumEventKinds] = {};     // kinds that were declared
@@ -126,6 +130,35 @@ struct RewardSpec {
   double default_reward = 0;
   double value_cap = 0;  // major units; 0 = none
   double largest = 1;
+  Attribution attribution = Attribution::kEverySlot;
+  std::string currency;         // empty: any
+  std::string customer_weight;  // attribute of the customer that multiplies; empty: none
+};
+
+struct Pin {
+  std::string offer_id;
+  int slot = 0;
+};
+
+struct FrequencyCap {
+  enum class Period : uint8_t { kUnspecified, kDay, kWeek, kCampaign };
+  Period period = Period::kDay;
+  int count = 0;
+};
+
+struct SlateRules {
+  int max_per_category = 0;  // 0 = no limit
+  int max_per_brand = 0;
+  double cannibalisation = 0;
+  std::string cannibalisation_table;
+  double diversity = 0;
+  std::vector<Pin> pins;
+  std::vector<FrequencyCap> frequency_caps;
+
+  // Is there anything for a draw to look at? Frequency caps are the gate's.
+  bool AreInDraw() const {
+    return max_per_category > 0 || max_per_brand > 0 || cannibalisation > 0 || diversity > 0 || !pins.empty();
+  }
 };
 
 struct Placement {
@@ -134,15 +167,19 @@ struct Placement {
   std::string fixed_policy;  // empty = popularity
   Mode mode = Mode::kUnspecified;
   int slate_size = 10;
-  ExplorerSpec explorer;  // epsilon resolved
+  ExplorerSpec explorer;  // epsilon and strength as declared, or their defaults
   bool epsilon_set = false;
+  bool strength_set = false;
   RandomShare randomised_share{0.05, RandomKind::kBounded, 3};
   bool share_on_fixed_order = false;  // base of the bounded share
   RewardSpec reward;
   int64_t window_seconds = 604'800;
   int64_t max_lateness_seconds = 86'400;
+  int64_t settle_after_seconds = 0;
+  std::vector<double> examination;  // weight of each slot; the last one goes for those beyond, none: 1
   double matrix_share = 0.01;
   std::vector<std::string> campaigns;
+  SlateRules rules;
   std::optional<Lists> lists;
   std::string cart_table;
 };
@@ -198,6 +235,7 @@ struct CustomersUpserted { std::vector<Customer> customers; };
 struct ItemDeleted { ItemId id; };
 struct OfferDeleted { OfferId id; };
 struct CustomerErased { CustomerId id; };
+struct CustomersMerged { CustomerId from, to; };
 struct PlacementSet { Placement placement; };
 struct PlacementDeleted { std::string name; };
 struct PolicySet { Policy policy; };
@@ -208,6 +246,7 @@ struct Publication {
   Sequence included_sequence = 0;
   TimeMicros reference_micros = 0;  // T
   double lambda = 0;
+  int64_t lambda_shown = 0;  // slots shown when lambda was chosen
   double sigma = 0;
   int bag_size = 0;
   double scale = 0;
@@ -238,7 +277,7 @@ struct FoldLimits {
 };
 
 using Change = std::variant<DecisionChange, Event, Activation, ItemsUpserted, OffersUpserted, ItemDeleted, OfferDeleted,
-                            CustomersUpserted, CustomerErased, PlacementSet, PlacementDeleted, PolicySet, Publication, RollBack, FoldLimits,
+                            CustomersUpserted, CustomerErased, CustomersMerged, PlacementSet, PlacementDeleted, PolicySet, Publication, RollBack, FoldLimits,
                             TablePublished>;
 
 struct LogEntry {

@@ -198,6 +198,28 @@ absl::Status Engine::GetCustomer(const v1::GetCustomerRequest& request, v1::Cust
   return absl::OkStatus();
 }
 
+void Engine::Merge(const v1::MergeRequest& request, v1::MergeResponse* response, Done done) {
+  absl::Status valid = ValidateId("customer_id", request.customer_id(), limits_);
+  if (valid.ok()) valid = ValidateId("into_customer_id", request.into_customer_id(), limits_);
+  if (valid.ok() && request.customer_id() == request.into_customer_id()) {
+    valid = BadRequest("into_customer_id", "expected another customer, found the same");
+  }
+  if (!valid.ok()) return done(valid);
+  PlanChange(
+      [from = request.customer_id(), to = request.into_customer_id(), response](Writer::Plan& plan) -> absl::Status {
+        const auto& customers = plan.fold().state().customers;
+        if (customers.Find(from) == nullptr) return absl::NotFoundError("customer_id: nothing is known of this customer, or it was merged before");
+        if (customers.Find(to) == nullptr) return absl::NotFoundError("into_customer_id: nothing is known of this customer");
+        v1::stored::LogRecord record;
+        record.mutable_customers_merged()->set_from_customer_id(from);
+        record.mutable_customers_merged()->set_to_customer_id(to);
+        ASSIGN_OR_RETURN(const Sequence sequence, plan.Log(std::move(record), plan.log_now(), true));
+        response->set_sequence(sequence);
+        return absl::OkStatus();
+      },
+      nullptr, std::move(done));
+}
+
 void Engine::EraseCustomer(const v1::EraseCustomerRequest& request, v1::EraseCustomerResponse* response, Done done) {
   const absl::Status valid = ValidateId("customer_id", request.customer_id(), limits_);
   if (!valid.ok()) return done(valid);

@@ -52,6 +52,7 @@ class Engine final : public Handlers {
   void DeleteOffer(const v1::DeleteOfferRequest& request, v1::DeleteResponse* response, Done done) override;
   void UpsertCustomers(const v1::UpsertCustomersRequest& request, v1::UpsertResponse* response, Done done) override;
   absl::Status GetCustomer(const v1::GetCustomerRequest& request, v1::CustomerProfile* response) override;
+  void Merge(const v1::MergeRequest& request, v1::MergeResponse* response, Done done) override;
   void EraseCustomer(const v1::EraseCustomerRequest& request, v1::EraseCustomerResponse* response, Done done) override;
 
   void SetPlacement(const v1::SetPlacementRequest& request, v1::Placement* response, Done done) override;

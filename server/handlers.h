@@ -43,6 +43,7 @@ class Handlers {
 
   virtual void UpsertCustomers(const v1::UpsertCustomersRequest& request, v1::UpsertResponse* response, Done done) = 0;
   virtual absl::Status GetCustomer(const v1::GetCustomerRequest& request, v1::CustomerProfile* response) = 0;
+  virtual void Merge(const v1::MergeRequest& request, v1::MergeResponse* response, Done done) = 0;
   virtual void EraseCustomer(const v1::EraseCustomerRequest& request, v1::EraseCustomerResponse* response, Done done) = 0;
 
   virtual void SetPlacement(const v1::SetPlacementRequest& request, v1::Placement* response, Done done) = 0;

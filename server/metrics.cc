@@ -15,6 +15,7 @@
 #include <prometheus/text_serializer.h>
 
 #include "absl/strings/str_cat.h"
+#include "core/learn/counters.h"
 #include "offerd/v1/feedback_service.pb.h"
 #include "offerd/v1/offer_service.pb.h"
 #include "server/utf8.h"
@@ -38,7 +39,8 @@ constexpr int kCounterCells = kShedCells + kNumShedReasons;
 constexpr int kDecisionCells = kCounterCells + kNumCounters;
 constexpr int kNoteCells = kDecisionCells + kMaxDecisionLabels + 1;
 constexpr int kListNoteCells = kNoteCells + kNumNotes;
-constexpr int kEventCells = kListNoteCells + kNumNotes;
+constexpr int kOutcomeCells = kListNoteCells + kNumNotes;
+constexpr int kEventCells = kOutcomeCells + static_cast<int>(std::size(kRewardOutcomes));
 constexpr int kNumCells = kEventCells + kNumMetricEventKinds * kNumMetricFates;
 
 static_assert(v1::EventKind_ARRAYSIZE == kNumMetricEventKinds);
@@ -47,7 +49,7 @@ static_assert(v1::RankOffersResponse::Note_ARRAYSIZE <= kNumNotes && v1::ItemLis
 
 constexpr const char* kMethodTexts[kNumMethods] = {
     "RankOffers", "Activate", "CrossSell", "SimilarItems", "RecommendItems", "RecommendNext", "SendFeedback", "StreamFeedback", "UpsertItems", "UpsertOffers", "GetItem", "GetOffer",
-    "ListItems", "ListOffers", "DeleteItem", "DeleteOffer", "UpsertCustomers", "GetCustomer", "EraseCustomer", "SetPlacement",
+    "ListItems", "ListOffers", "DeleteItem", "DeleteOffer", "UpsertCustomers", "GetCustomer", "Merge", "EraseCustomer", "SetPlacement",
     "ListPlacements", "DeletePlacement", "SetPolicy", "ListPolicies", "PublishPolicy", "RollBackPolicy", "PublishTable", "RollBackTable", "ListTables",
     "CreateSnapshot",
     "ListSnapshots", "VerifySnapshot", "GetStatus", "GetLimits"};
@@ -263,6 +265,10 @@ void Metrics::RecordNote(int note) {
   if (Inside(note, kNumNotes)) LocalShard().Add(kNoteCells + note, 1);
 }
 
+void Metrics::RecordRewardOutcome(int outcome, uint64_t count) {
+  if (count > 0 && Inside(outcome, static_cast<int>(std::size(kRewardOutcomes)))) LocalShard().Add(kOutcomeCells + outcome, count);
+}
+
 void Metrics::RecordListNote(int note) {
   if (Inside(note, kNumNotes)) LocalShard().Add(kListNoteCells + note, 1);
 }
@@ -361,6 +367,13 @@ std::vector<MetricFamily> Metrics::Collector::Collect(const Metrics& m) {
     notes.metric.push_back(counted(kNoteCells + i, {{"note", v1::RankOffersResponse::Note_Name(i)}}));
   }
   families.push_back(std::move(notes));
+
+  MetricFamily outcomes = Family(metric::kRewardOutcomes, "What became of rewards beside plain earning, by outcome: docs/metrics.md.",
+                                 MetricType::Counter);
+  for (size_t i = 0; i < std::size(kRewardOutcomes); ++i) {
+    outcomes.metric.push_back(counted(kOutcomeCells + static_cast<int>(i), {{"outcome", kRewardOutcomes[i].name}}));
+  }
+  families.push_back(std::move(outcomes));
 
   MetricFamily list_notes = Family(metric::kListNotes, "Item lists that were shorter or poorer than asked, by the note that says why.",
                                    MetricType::Counter);

@@ -24,6 +24,7 @@ inline constexpr char kOpenStreams[] = "offerd_open_streams";
 inline constexpr char kStreamBatchDuration[] = "offerd_stream_batch_duration_seconds";
 inline constexpr char kDecisions[] = "offerd_decisions_total";
 inline constexpr char kDecisionNotes[] = "offerd_decision_notes_total";
+inline constexpr char kRewardOutcomes[] = "offerd_reward_outcomes_total";
 inline constexpr char kListNotes[] = "offerd_list_notes_total";
 inline constexpr char kDroppedDecisions[] = "offerd_dropped_decisions_total";
 inline constexpr char kOpenDecisions[] = "offerd_open_decisions";
@@ -54,7 +55,7 @@ inline constexpr char kProcessMemory[] = "process_resident_memory_bytes";
 inline constexpr char kProcessStart[] = "process_start_time_seconds";
 inline constexpr const char* kAll[] = {
     kRequests, kRequestDuration, kShedRequests, kRequestsInFlight, kOpenStreams, kStreamBatchDuration, kDecisions,
-    kDecisionNotes, kListNotes, kDroppedDecisions, kOpenDecisions, kDecisionsClosedEarly, kEvictedReplies, kGateLeaks, kEvents, kDecisionQueue,
+    kDecisionNotes, kRewardOutcomes, kListNotes, kDroppedDecisions, kOpenDecisions, kDecisionsClosedEarly, kEvictedReplies, kGateLeaks, kEvents, kDecisionQueue,
     kFeedbackQueue, kLearnerLagSeconds, kLearnerLagRecords, kPublications, kPublicationDuration, kStoreWriteDuration,
     kStoreSyncDuration, kStoreError, kDamagedEntries, kLastSequence, kSnapshotAge, kSnapshotDuration, kCustomers, kItems, kOffers,
     kErasuresPending, kBuildInfo, kProcessCpu, kProcessMemory, kProcessStart};
@@ -63,7 +64,7 @@ inline constexpr const char* kAll[] = {
 // Every method of offerd.v1, in the order of MethodText.
 enum class Method : uint8_t {
   kRankOffers, kActivate, kCrossSell, kSimilarItems, kRecommendItems, kRecommendNext, kSendFeedback, kStreamFeedback, kUpsertItems, kUpsertOffers, kGetItem, kGetOffer, kListItems,
-  kListOffers, kDeleteItem, kDeleteOffer, kUpsertCustomers, kGetCustomer, kEraseCustomer, kSetPlacement, kListPlacements,
+  kListOffers, kDeleteItem, kDeleteOffer, kUpsertCustomers, kGetCustomer, kMerge, kEraseCustomer, kSetPlacement, kListPlacements,
   kDeletePlacement, kSetPolicy, kListPolicies, kPublishPolicy, kRollBackPolicy, kPublishTable, kRollBackTable, kListTables, kCreateSnapshot, kListSnapshots,
   kVerifySnapshot, kGetStatus, kGetLimits
 };
@@ -129,6 +130,7 @@ class Metrics {
   DecisionLabel LabelOf(absl::string_view placement, absl::string_view policy);
   void RecordDecision(DecisionLabel label);
   void RecordNote(int note);              // number of offerd.v1.RankOffersResponse.Note
+  void RecordRewardOutcome(int outcome, uint64_t count);  // number in kRewardOutcomes
   void RecordListNote(int note);          // number of offerd.v1.ItemList.Note
   void RecordEvent(int kind, int fate);   // numbers of offerd.v1.EventKind and Fate
   void RecordPublication(absl::string_view policy, int64_t micros);  // takes a lock; also Timer::kPublication

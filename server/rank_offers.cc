@@ -130,7 +130,7 @@ void Engine::Activate(const v1::ActivateRequest& request, v1::ActivateResponse* 
   }
   const auto plan = [&request, response, as_of](Writer::Plan& p) -> absl::Status {
     const OpenDecision* open = p.fold().FindOpen(DecisionId(request.decision_id()));
-    const TimeMicros time = as_of >= 0 ? as_of : p.log_now();
+    const TimeMicros time = std::max(as_of, p.log_now());
     if (open == nullptr || open->IsClosedBy(time)) {  // the second: by this very record
       bool is_known = open != nullptr;
       if (!is_known) {

@@ -187,6 +187,7 @@ void Service::Impl::AddMethods() {
   table_.Add(&catalog_, Method::kDeleteOffer, c, &Handlers::DeleteOffer);
   table_.Add(&customers_, Method::kUpsertCustomers, c, &Handlers::UpsertCustomers);
   table_.Add(&customers_, Method::kGetCustomer, c, &Handlers::GetCustomer);
+  table_.Add(&customers_, Method::kMerge, c, &Handlers::Merge);
   table_.Add(&customers_, Method::kEraseCustomer, c, &Handlers::EraseCustomer);
   table_.Add(&admin_, Method::kSetPlacement, a, &Handlers::SetPlacement);
   table_.Add(&admin_, Method::kListPlacements, a, &Handlers::ListPlacements);

@@ -107,6 +107,35 @@ void CheckLinear(const v1::Policy::Linear& linear, Checker& check) {
   if (linear.has_publish_every_ms()) check.Whole(Path(at, "publish_every_ms"), linear.publish_every_ms(), 1, 3'600'000);
 }
 
+void CheckRules(const v1::SlateRules& rules, const Limits& limits, Checker& check) {
+  const Path at("rules");
+  check.Whole(Path(at, "max_per_category"), rules.max_per_category(), 0, limits.max_slate_size);
+  check.Whole(Path(at, "max_per_brand"), rules.max_per_brand(), 0, limits.max_slate_size);
+  check.Within(Path(at, "cannibalisation"), rules.cannibalisation(), 0, 1);
+  check.OptionalText(Path(at, "cannibalisation_table"), rules.cannibalisation_table());
+  if (!(rules.diversity() >= 0 && rules.diversity() < 1)) check.Refuse(Path(at, "diversity"), "expected 0 or more and below 1");
+  if (check.Size(Path(at, "pins"), rules.pins_size(), limits.max_slate_size)) {
+    absl::flat_hash_set<absl::string_view> offers;
+    absl::flat_hash_set<int> slots;
+    for (int i = 0; i < rules.pins_size(); ++i) {
+      const Path pin(at, "pins", i);
+      check.Id(Path(pin, "offer_id"), rules.pins(i).offer_id());
+      check.Whole(Path(pin, "slot"), rules.pins(i).slot(), 0, limits.max_slate_size - 1);
+      if (!offers.insert(rules.pins(i).offer_id()).second) check.Refuse(Path(pin, "offer_id"), "expected an offer of its own, found one pinned before");
+      if (!slots.insert(rules.pins(i).slot()).second) check.Refuse(Path(pin, "slot"), "expected a slot of its own, found one pinned before");
+    }
+  }
+  if (!check.Size(Path(at, "frequency_caps"), rules.frequency_caps_size(), 8)) return;
+  for (int i = 0; i < rules.frequency_caps_size(); ++i) {
+    const Path cap(at, "frequency_caps", i);
+    const v1::SlateRules::FrequencyCap::Period period = rules.frequency_caps(i).period();
+    if (!v1::SlateRules::FrequencyCap::Period_IsValid(period) || period == v1::SlateRules::FrequencyCap::PERIOD_UNSPECIFIED) {
+      check.Refuse(Path(cap, "period"), "expected DAY, WEEK or CAMPAIGN");
+    }
+    check.Whole(Path(cap, "count"), rules.frequency_caps(i).count(), 1, 256);
+  }
+}
+
 void CheckReward(const v1::Reward& reward, Checker& check) {
   const Path at("reward");
   check.Enum(Path(at, "value"), v1::Reward::Value_IsValid(reward.value()), reward.value());
@@ -124,6 +153,9 @@ void CheckReward(const v1::Reward& reward, Checker& check) {
     }
     check.Within(Path(path, "weight"), reward.weights(i).weight(), -kLargestReward, kLargestReward);
   }
+  check.Enum(Path(at, "attribution"), v1::Reward::Attribution_IsValid(reward.attribution()), reward.attribution());
+  check.Currency(Path(at, "currency"), reward.currency());
+  if (!reward.customer_weight().empty()) check.Id(Path(at, "customer_weight"), reward.customer_weight());
   check.Within(Path(at, "default_reward"), reward.default_reward(), -kLargestReward, kLargestReward);
   check.Within(Path(at, "value_cap"), reward.value_cap(), 0, kLargestReward);
   check.Within(Path(at, "largest"), reward.largest(), 0, kLargestReward);
@@ -273,6 +305,8 @@ absl::Status Validate(const v1::Customer& customer, const Limits& limits) {
   check.Consent(customer.consent());
   check.EachId("audiences", customer.audiences(), kMaxNames);
   check.EachId("campaigns", customer.campaigns(), kMaxNames);
+  check.EachId("excluded_offers", customer.excluded_offers(), kMaxNames);
+  check.EachId("excluded_categories", customer.excluded_categories(), kMaxNames);
   check.Attributes(customer.attributes());
   return check.Done();
 }
@@ -294,6 +328,8 @@ absl::Status Validate(const v1::Placement& placement, const Limits& limits) {
   const Path explorer_path("explorer");
   check.Enum(Path(explorer_path, "kind"), v1::Explorer::Kind_IsValid(explorer.kind()), explorer.kind());
   if (explorer.has_epsilon()) check.Within(Path(explorer_path, "epsilon"), explorer.epsilon(), 0, 1);
+  if (explorer.has_strength()) check.Within(Path(explorer_path, "strength"), explorer.strength(), 0, 1e6);
+  if (explorer.has_reach()) check.Within(Path(explorer_path, "reach"), explorer.reach(), 0, 1000);
   const v1::RandomisedShare& share = placement.randomised_share();
   const Path share_path("randomised_share");
   if (share.has_share()) check.Within(Path(share_path, "share"), share.share(), 0, 1);
@@ -311,6 +347,14 @@ absl::Status Validate(const v1::Placement& placement, const Limits& limits) {
     check.Refuse(Path("window_seconds"), absl::StrCat("expected less than event_id_lifetime_seconds (", limits.event_id_lifetime_seconds,
                                                       ") together with max_lateness_seconds, found ", total));
   }
+  check.Whole(Path("settle_after_seconds"), placement.settle_after_seconds(), 0, total);
+  if (check.Size(Path("examination"), placement.examination_size(), 100)) {
+    for (int i = 0; i < placement.examination_size(); ++i) {
+      const double weight = placement.examination(i);
+      if (!(weight > 0 && weight <= 1)) check.Refuse(Path("examination", i), "expected above 0 and at most 1");
+    }
+  }
+  CheckRules(placement.rules(), limits, check);
   if (placement.has_matrix_share()) check.Within(Path("matrix_share"), placement.matrix_share(), 0, 1);
   check.EachId("campaigns", placement.campaigns(), kMaxNames);
   return check.Done();

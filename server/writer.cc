@@ -363,6 +363,10 @@ void Writer::PublishState() {
   snapshot_->Publish(std::make_shared<State>(fold_->state()));
   const Counters& counters = fold_->state().counters;
   metrics_->Add(Counter::kDecisionsClosedEarly, static_cast<uint64_t>(counters.closed_early - reported_.closed_early));
+  for (size_t i = 0; i < std::size(kRewardOutcomes); ++i) {
+    const auto member = kRewardOutcomes[i].member;
+    metrics_->RecordRewardOutcome(static_cast<int>(i), static_cast<uint64_t>(counters.*member - reported_.*member));
+  }
   reported_ = counters;
 }
 

@@ -94,6 +94,8 @@ absl::StatusOr<Change> ToChange(const v1::stored::LogRecord& proto) {
     }
     case Record::kCustomerErased:
       return CustomerErased{CustomerId(proto.customer_erased())};
+    case Record::kCustomersMerged:
+      return CustomersMerged{CustomerId(proto.customers_merged().from_customer_id()), CustomerId(proto.customers_merged().to_customer_id())};
     case Record::kPlacementSet: {
       ASSIGN_OR_RETURN(Placement placement, FromProto(proto.placement_set()));
       return PlacementSet{std::move(placement)};
@@ -188,6 +190,8 @@ absl::StatusOr<Customer> FromProto(const v1::Customer& proto) {
   customer.audiences = ToStrings(proto.audiences());
   customer.campaigns = ToStrings(proto.campaigns());
   ASSIGN_OR_RETURN(customer.attributes, ToNamedValues(proto.attributes(), "customer attribute"));
+  customer.excluded_offers = ToStrings(proto.excluded_offers());
+  customer.excluded_categories = ToStrings(proto.excluded_categories());
   return customer;
 }
 
@@ -240,6 +244,7 @@ absl::StatusOr<Publication> FromProto(const v1::stored::Publication& proto) {
   publication.included_sequence = proto.included_sequence();
   publication.reference_micros = proto.reference_micros();
   publication.lambda = proto.lambda();
+  publication.lambda_shown = proto.lambda_shown();
   publication.sigma = proto.sigma();
   publication.bag_size = proto.bag_size();
   publication.scale = proto.scale();
@@ -312,6 +317,8 @@ v1::Customer ToProto(const Customer& customer) {
   CopyStrings(customer.audiences, *proto.mutable_audiences());
   CopyStrings(customer.campaigns, *proto.mutable_campaigns());
   CopyNamedValues(customer.attributes, *proto.mutable_attributes());
+  CopyStrings(customer.excluded_offers, *proto.mutable_excluded_offers());
+  CopyStrings(customer.excluded_categories, *proto.mutable_excluded_categories());
   return proto;
 }
 
@@ -322,6 +329,7 @@ v1::stored::Publication ToProto(const Publication& publication) {
   proto.set_included_sequence(publication.included_sequence);
   proto.set_reference_micros(publication.reference_micros);
   proto.set_lambda(publication.lambda);
+  proto.set_lambda_shown(publication.lambda_shown);
   proto.set_sigma(publication.sigma);
   proto.set_bag_size(publication.bag_size);
   proto.set_scale(publication.scale);

@@ -174,11 +174,12 @@ absl::Status ReadShare(const v1::RandomisedShare& proto, Placement& placement) {
 absl::Status ReadExplorer(const v1::Explorer& proto, Placement& placement) {
   ExplorerSpec& explorer = placement.explorer;
   placement.epsilon_set = proto.has_epsilon();
+  placement.strength_set = proto.has_strength();
+  explorer.epsilon = placement.randomised_share.share > 0 ? 0 : 0.005;
   switch (proto.kind()) {
     case v1::Explorer::KIND_UNSPECIFIED:
     case v1::Explorer::THOMPSON:
       explorer.kind = ExplorerKind::kThompson;
-      explorer.epsilon = placement.randomised_share.share > 0 ? 0 : 0.005;
       break;
     case v1::Explorer::EPSILON_GREEDY:
       explorer.kind = ExplorerKind::kEpsilonGreedy;
@@ -188,11 +189,32 @@ absl::Status ReadExplorer(const v1::Explorer& proto, Placement& placement) {
       explorer.kind = ExplorerKind::kGreedy;
       explorer.epsilon = 0;
       break;
+    case v1::Explorer::SOFTMAX:
+      explorer.kind = ExplorerKind::kSoftmax;
+      explorer.strength = kDefaultTemperature;
+      explorer.epsilon = 0;
+      break;
+    case v1::Explorer::INVERSE_GAP:
+      explorer.kind = ExplorerKind::kInverseGap;
+      explorer.strength = kDefaultGap;
+      explorer.epsilon = 0;
+      break;
+    case v1::Explorer::UPPER_BOUND:
+      explorer.kind = ExplorerKind::kUpperBound;
+      explorer.strength = kDefaultBonus;
+      break;
+    case v1::Explorer::BOUNDED_SHUFFLE:
+      explorer.kind = ExplorerKind::kBoundedShuffle;
+      explorer.epsilon = 0;
+      break;
     default:
       return Wrong("explorer.kind", "is unknown");
   }
   if (proto.has_epsilon()) explorer.epsilon = proto.epsilon();
-  return CheckFinite(explorer.epsilon, "explorer.epsilon");
+  if (proto.has_strength()) explorer.strength = proto.strength();
+  if (proto.has_reach()) explorer.reach = proto.reach();
+  RETURN_IF_ERROR(CheckFinite(explorer.epsilon, "explorer.epsilon"));
+  return CheckFinite(explorer.strength, "explorer.strength");
 }
 
 v1::Explorer::Kind ToProtoExplorerKind(ExplorerKind kind) {
@@ -203,6 +225,14 @@ v1::Explorer::Kind ToProtoExplorerKind(ExplorerKind kind) {
       return v1::Explorer::EPSILON_GREEDY;
     case ExplorerKind::kThompson:
       return v1::Explorer::THOMPSON;
+    case ExplorerKind::kSoftmax:
+      return v1::Explorer::SOFTMAX;
+    case ExplorerKind::kInverseGap:
+      return v1::Explorer::INVERSE_GAP;
+    case ExplorerKind::kUpperBound:
+      return v1::Explorer::UPPER_BOUND;
+    case ExplorerKind::kBoundedShuffle:
+      return v1::Explorer::BOUNDED_SHUFFLE;
   }
   return v1::Explorer::THOMPSON;
 }
@@ -216,6 +246,9 @@ absl::StatusOr<RewardSpec> ToReward(const v1::Reward& proto) {
     case v1::Reward::REVENUE:
       reward.value = RewardSpec::Value::kRevenue;
       break;
+    case v1::Reward::MARGIN:
+      reward.value = RewardSpec::Value::kMargin;
+      break;
     default:
       return Wrong("reward.value", "is unknown");
   }
@@ -226,9 +259,16 @@ absl::StatusOr<RewardSpec> ToReward(const v1::Reward& proto) {
     case v1::Reward::MAX:
       reward.aggregation = RewardSpec::Aggregation::kMax;
       break;
+    case v1::Reward::EARLIEST:
+      reward.aggregation = RewardSpec::Aggregation::kEarliest;
+      break;
     default:
       return Wrong("reward.aggregation", "is unknown");
   }
+  if (!v1::Reward::Attribution_IsValid(proto.attribution())) return Wrong("reward.attribution", "is unknown");
+  reward.attribution = static_cast<RewardSpec::Attribution>(proto.attribution());  // the same numbers
+  reward.currency = proto.currency();
+  reward.customer_weight = proto.customer_weight();
   for (const v1::Reward::KindWeight& weight : proto.weights()) {
     ASSIGN_OR_RETURN(const EventKind kind, ToEventKind(weight.kind(), "reward.weights.kind"));
     RETURN_IF_ERROR(CheckFinite(weight.weight(), "reward.weights.weight"));
@@ -250,8 +290,11 @@ absl::StatusOr<RewardSpec> ToReward(const v1::Reward& proto) {
 
 v1::Reward ToProtoReward(const RewardSpec& reward) {
   v1::Reward proto;
-  proto.set_value(reward.value == RewardSpec::Value::kRevenue ? v1::Reward::REVENUE : v1::Reward::BY_KIND);
-  proto.set_aggregation(reward.aggregation == RewardSpec::Aggregation::kMax ? v1::Reward::MAX : v1::Reward::SUM);
+  proto.set_value(static_cast<v1::Reward::Value>(reward.value));  // the same numbers, as the two below
+  proto.set_aggregation(static_cast<v1::Reward::Aggregation>(reward.aggregation));
+  proto.set_attribution(static_cast<v1::Reward::Attribution>(reward.attribution));
+  proto.set_currency(reward.currency);
+  proto.set_customer_weight(reward.customer_weight);
   for (int kind = 0; kind < kNumEventKinds; ++kind) {
     if (!reward.counts[kind]) continue;
     v1::Reward::KindWeight& weight = *proto.add_weights();
@@ -261,6 +304,40 @@ v1::Reward ToProtoReward(const RewardSpec& reward) {
   proto.set_default_reward(reward.default_reward);
   proto.set_value_cap(reward.value_cap);
   proto.set_largest(reward.largest);
+  return proto;
+}
+
+absl::StatusOr<SlateRules> ToRules(const v1::SlateRules& proto) {
+  SlateRules rules;
+  rules.max_per_category = proto.max_per_category();
+  rules.max_per_brand = proto.max_per_brand();
+  rules.cannibalisation = proto.cannibalisation();
+  rules.cannibalisation_table = proto.cannibalisation_table();
+  rules.diversity = proto.diversity();
+  for (const double value : {rules.cannibalisation, rules.diversity}) RETURN_IF_ERROR(CheckFinite(value, "rules"));
+  for (const v1::SlateRules::Pin& pin : proto.pins()) rules.pins.push_back({pin.offer_id(), pin.slot()});
+  for (const v1::SlateRules::FrequencyCap& cap : proto.frequency_caps()) {
+    if (!v1::SlateRules::FrequencyCap::Period_IsValid(cap.period())) return Wrong("rules.frequency_caps.period", "is unknown");
+    rules.frequency_caps.push_back({static_cast<FrequencyCap::Period>(cap.period()), cap.count()});  // the same numbers
+  }
+  return rules;
+}
+
+v1::SlateRules ToProtoRules(const SlateRules& rules) {
+  v1::SlateRules proto;
+  proto.set_max_per_category(rules.max_per_category);
+  proto.set_max_per_brand(rules.max_per_brand);
+  proto.set_cannibalisation(rules.cannibalisation);
+  proto.set_cannibalisation_table(rules.cannibalisation_table);
+  proto.set_diversity(rules.diversity);
+  for (const Pin& pin : rules.pins) {
+    proto.add_pins()->set_offer_id(pin.offer_id);
+    proto.mutable_pins()->rbegin()->set_slot(pin.slot);
+  }
+  for (const FrequencyCap& cap : rules.frequency_caps) {
+    proto.add_frequency_caps()->set_period(static_cast<v1::SlateRules::FrequencyCap::Period>(cap.period));
+    proto.mutable_frequency_caps()->rbegin()->set_count(cap.count);
+  }
   return proto;
 }
 
@@ -293,6 +370,7 @@ absl::StatusOr<Policy> FromProto(const v1::Policy& proto) {
       const v1::Policy::Linear& linear = proto.linear();
       policy.kind = PolicyKind::kLinear;
       ASSIGN_OR_RETURN(policy.features, FromProto(linear.features()));
+      policy.ridge_set = linear.has_ridge();
       if (linear.has_ridge()) policy.ridge = linear.ridge();
       policy.half_life_days = linear.half_life_days();
       if (linear.has_bag_size()) policy.bag_size = linear.bag_size();
@@ -336,11 +414,17 @@ absl::StatusOr<Placement> FromProto(const v1::Placement& proto) {
   ASSIGN_OR_RETURN(placement.reward, ToReward(proto.reward()));
   if (proto.window_seconds() != 0) placement.window_seconds = proto.window_seconds();
   if (proto.max_lateness_seconds() != 0) placement.max_lateness_seconds = proto.max_lateness_seconds();
+  placement.settle_after_seconds = proto.settle_after_seconds();
+  placement.examination.assign(proto.examination().begin(), proto.examination().end());
+  for (const double weight : placement.examination) RETURN_IF_ERROR(CheckFinite(weight, "examination"));
   if (proto.has_matrix_share()) placement.matrix_share = proto.matrix_share();
   RETURN_IF_ERROR(CheckFinite(placement.matrix_share, "matrix_share"));
   placement.campaigns = ToStrings(proto.campaigns());
   if (proto.has_lists()) {
     ASSIGN_OR_RETURN(placement.lists, ListsFromProto(proto.lists()));
+  }
+  if (proto.has_rules()) {
+    ASSIGN_OR_RETURN(placement.rules, ToRules(proto.rules()));
   }
   placement.cart_table = proto.cart_table();
   return placement;
@@ -366,7 +450,7 @@ v1::Policy ToProto(const Policy& policy) {
     case PolicyKind::kLinear: {
       v1::Policy::Linear& linear = *proto.mutable_linear();
       *linear.mutable_features() = ToProto(policy.features);
-      linear.set_ridge(policy.ridge);
+      if (policy.ridge_set) linear.set_ridge(policy.ridge);
       linear.set_half_life_days(policy.half_life_days);
       linear.set_bag_size(policy.bag_size);
       linear.set_scale(policy.scale);
@@ -386,6 +470,8 @@ v1::Placement ToProto(const Placement& placement) {
   proto.set_slate_size(placement.slate_size);
   proto.mutable_explorer()->set_kind(ToProtoExplorerKind(placement.explorer.kind));
   if (placement.epsilon_set) proto.mutable_explorer()->set_epsilon(placement.explorer.epsilon);
+  if (placement.strength_set) proto.mutable_explorer()->set_strength(placement.explorer.strength);
+  if (placement.explorer.kind == ExplorerKind::kBoundedShuffle) proto.mutable_explorer()->set_reach(placement.explorer.reach);
   v1::RandomisedShare& share = *proto.mutable_randomised_share();
   share.set_share(placement.randomised_share.share);
   share.set_kind(ToProtoRandomKind(placement.randomised_share.kind));
@@ -394,9 +480,12 @@ v1::Placement ToProto(const Placement& placement) {
   *proto.mutable_reward() = ToProtoReward(placement.reward);
   proto.set_window_seconds(placement.window_seconds);
   proto.set_max_lateness_seconds(placement.max_lateness_seconds);
+  proto.set_settle_after_seconds(placement.settle_after_seconds);
+  proto.mutable_examination()->Assign(placement.examination.begin(), placement.examination.end());
   proto.set_matrix_share(placement.matrix_share);
   CopyStrings(placement.campaigns, *proto.mutable_campaigns());
   if (placement.lists.has_value()) *proto.mutable_lists() = ListsToProto(*placement.lists);
+  if (placement.rules.AreInDraw() || !placement.rules.frequency_caps.empty()) *proto.mutable_rules() = ToProtoRules(placement.rules);
   proto.set_cart_table(placement.cart_table);
   return proto;
 }

@@ -73,6 +73,12 @@ absl::StatusOr<Profile> ToProfile(const v1::stored::BaseCustomer& stored, size_t
     parts.interests.push_back({stored.interest_time_micros(i), ItemIndex{stored.interest_items(i)},
                                static_cast<EventKind>(stored.interest_kinds(i))});
   }
+  if (stored.exposure_offers_size() != stored.exposure_time_micros_size()) {
+    return absl::InvalidArgumentError("stored customer: expected a time for every exposure");
+  }
+  for (int i = 0; i < stored.exposure_offers_size(); ++i) {
+    parts.exposures.push_back({stored.exposure_time_micros(i), OfferIndex{stored.exposure_offers(i)}});
+  }
   profile.SetParts(std::move(parts));
   return profile;
 }
@@ -83,6 +89,7 @@ absl::StatusOr<std::shared_ptr<const PublishedPolicy>> ToPublished(const v1::sto
   parts.version = record.version;
   parts.sigma = record.sigma;
   parts.lambda = stored.lambda();
+  parts.weight = stored.weight();
   ASSIGN_OR_RETURN(parts.theta, BytesToDoubles(stored.theta(), "theta"));
   ASSIGN_OR_RETURN(const Eigen::VectorXf coefficients, BytesToFloats(stored.coefficients(), "coefficients"));
   ASSIGN_OR_RETURN(parts.lower, BytesToLower(stored.factor(), stored.dim(), "factor"));
@@ -236,6 +243,8 @@ class Loader {
       learning.half_lives = stored.half_lives();
       learning.newest = stored.newest_micros();
       learning.largest_reward = stored.largest_reward();
+      if (stored.ridge() > 0) learning.ridge = stored.ridge();
+      learning.ridge_shown = stored.ridge_shown();
       fold_.RestoreLearning(policy->policy.name, std::move(learning));
     }
     const std::string name = policy->policy.name;
@@ -272,6 +281,9 @@ class Loader {
     open.window_end = stored.window_end_micros();
     open.close_time = stored.close_micros();
     open.sequence = stored.sequence();
+    open.customer_id = stored.customer_id();
+    open.settle_time = stored.settle_micros();
+    open.is_settled = !stored.held_back();
     for (const v1::stored::BaseOpenSlot& slot : stored.slots()) {
       OpenSlot added;
       added.offer_id = OfferId(slot.offer_id());
@@ -279,8 +291,12 @@ class Loader {
       added.weight = {slot.forgetting(), slot.examination()};
       added.half_lives = slot.half_lives();
       added.is_active = slot.active();
-      added.is_rewarded = slot.rewarded();
       added.earned = slot.earned();
+      added.is_counted = slot.counted();
+      added.shown_at = slot.shown_micros();
+      for (const v1::stored::BaseSlotEvent& event : slot.events()) {
+        added.events.push_back({event.id(), event.time_micros(), event.weight(), event.amount(), event.reverses(), event.takes_all()});
+      }
       open.slots.push_back(std::move(added));
     }
     fold_.RestoreOpen(DecisionId(stored.decision_id()), std::move(open));

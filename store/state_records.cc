@@ -104,6 +104,10 @@ BaseRecord ToRecord(const Profile& profile) {
     stored.add_interest_kinds(static_cast<uint32_t>(interest.kind));
     stored.add_interest_time_micros(interest.time);
   }
+  for (const Profile::Exposure& exposure : parts.exposures) {
+    stored.add_exposure_offers(static_cast<uint32_t>(exposure.offer));
+    stored.add_exposure_time_micros(exposure.time);
+  }
   return record;
 }
 
@@ -167,6 +171,7 @@ BaseRecord ToRecord(const PublishedPolicy& published, bool in_force, bool kept) 
   stored.set_kept(kept);
   stored.set_dim(static_cast<int>(parts.theta.size()));
   stored.set_lambda(parts.lambda);
+  stored.set_weight(parts.weight);
   stored.set_theta(DoublesToBytes(parts.theta));
   stored.set_coefficients(
       FloatsToBytes(Eigen::Map<const Eigen::VectorXf>(parts.coefficients.data(), parts.coefficients.size())));
@@ -198,6 +203,8 @@ absl::Status WritePolicy(const PolicyState& policy, const std::map<std::string, 
     stored.set_half_lives(learning.half_lives);
     stored.set_newest_micros(learning.newest);
     stored.set_largest_reward(learning.largest_reward);
+    stored.set_ridge(learning.ridge);
+    stored.set_ridge_shown(learning.ridge_shown);
   }
   RETURN_IF_ERROR(sink(record));
   for (const auto& kept : policy.kept) RETURN_IF_ERROR(sink(ToRecord(*kept, kept == policy.in_force, true)));
@@ -221,6 +228,9 @@ BaseRecord ToRecord(absl::string_view id, const OpenDecision& open, const State&
   stored.set_window_end_micros(open.window_end);
   stored.set_close_micros(open.close_time);
   stored.set_sequence(open.sequence);
+  stored.set_customer_id(open.customer_id);
+  stored.set_settle_micros(open.settle_time);
+  stored.set_held_back(!open.is_settled);
   for (const OpenSlot& slot : open.slots) {
     v1::stored::BaseOpenSlot& added = *stored.add_slots();
     added.set_offer_id(slot.offer_id.value());
@@ -229,8 +239,18 @@ BaseRecord ToRecord(absl::string_view id, const OpenDecision& open, const State&
     added.set_forgetting(slot.weight.forgetting);
     added.set_half_lives(slot.half_lives);
     added.set_active(slot.is_active);
-    added.set_rewarded(slot.is_rewarded);
     added.set_earned(slot.earned);
+    added.set_counted(slot.is_counted);
+    added.set_shown_micros(slot.shown_at);
+    for (const SlotEvent& event : slot.events) {
+      v1::stored::BaseSlotEvent& stored_event = *added.add_events();
+      stored_event.set_id(event.id);
+      stored_event.set_time_micros(event.time);
+      stored_event.set_weight(event.weight);
+      stored_event.set_amount(event.amount);
+      stored_event.set_reverses(event.reverses);
+      stored_event.set_takes_all(event.takes_all);
+    }
   }
   return record;
 }

@@ -50,6 +50,10 @@ bool Strip(absl::string_view customer_id, v1::stored::LogRecord& record) {
       customers.erase(kept, customers.end());
       return true;
     }
+    case v1::stored::LogRecord::kCustomersMerged: {
+      const bool from = clear(record.mutable_customers_merged()->mutable_from_customer_id());
+      return clear(record.mutable_customers_merged()->mutable_to_customer_id()) || from;
+    }
     case v1::stored::LogRecord::kCustomerErased:
       return clear(record.mutable_customer_erased());
     default:

@@ -23,6 +23,21 @@ bool IsEligible(const GateContext& context, const Offer& offer) {
   return !offer.only_sent || Contains(customer.campaigns, offer.campaign);
 }
 
+// The customer, or the shop for them, wants none of it.
+bool IsUnwanted(const Customer& customer, const Offer& offer) {
+  return Contains(customer.excluded_offers, offer.id.value()) || (!offer.category.empty() && Contains(customer.excluded_categories, offer.category));
+}
+
+bool IsShownOut(const GateContext& context, OfferIndex index) {
+  for (const FrequencyCap& cap : context.frequency_caps) {
+    TimeMicros since = INT64_MIN;
+    if (cap.period == FrequencyCap::Period::kDay) since = context.now - kMicrosPerDay;
+    if (cap.period == FrequencyCap::Period::kWeek) since = context.now - 7 * kMicrosPerDay;
+    if (context.profile->CountShown(index, since) >= cap.count) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 absl::string_view ExclusionName(Exclusion exclusion) {
@@ -35,6 +50,8 @@ absl::string_view ExclusionName(Exclusion exclusion) {
     case Exclusion::kEligibility: return "eligibility";
     case Exclusion::kConsent: return "consent";
     case Exclusion::kBudget: return "budget";
+    case Exclusion::kCustomer: return "customer";
+    case Exclusion::kFrequency: return "frequency";
   }
   return "none";
 }
@@ -50,6 +67,8 @@ Exclusion CheckGate(const GateContext& context, OfferIndex index, const Catalogu
   if (offer.budget_micros > 0 && use.spent_micros >= offer.budget_micros) return Exclusion::kBudget;
   if (offer.requires_consent && !context.has_consent) return Exclusion::kConsent;
   if (!IsEligible(context, offer)) return Exclusion::kEligibility;
+  if (context.profile != nullptr && IsUnwanted(context.profile->customer, offer)) return Exclusion::kCustomer;
+  if (context.profile != nullptr && IsShownOut(context, index)) return Exclusion::kFrequency;
   return Exclusion::kNone;
 }
 

@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "core/candidates/catalogue.h"
 #include "core/features/profile.h"
 #include "core/types.h"
@@ -9,8 +10,8 @@
 namespace offerd {
 
 // Why an offer may not be shown. Names are those of RankOffersResponse.Excluded.reason.
-enum class Exclusion : uint8_t { kNone, kNotStarted, kEnded, kMarket, kStock, kEligibility, kConsent, kBudget };
-inline constexpr int kNumExclusions = 8;
+enum class Exclusion : uint8_t { kNone, kNotStarted, kEnded, kMarket, kStock, kEligibility, kConsent, kBudget, kCustomer, kFrequency };
+inline constexpr int kNumExclusions = 10;
 absl::string_view ExclusionName(Exclusion exclusion);
 
 // Who asks, as far as the gate cares.
@@ -20,6 +21,7 @@ struct GateContext {
   const Profile* profile = nullptr;  // null: unknown, or consent denied
   bool has_consent = false;          // to personal offers
   const Catalogue* catalogue = nullptr;
+  absl::Span<const FrequencyCap> frequency_caps;  // of the placement
 };
 
 // The one gate: every list passes it when candidates are gathered, and again, slot by slot, before it leaves. It reads only

@@ -106,6 +106,7 @@ std::string CanonicalText(const FeatureList& list) {
       case Feature::Kind::kOneHot:
         AppendText(out, FactNameText(feature.fact));
         for (const std::string& value : feature.values) AppendText(out, value);
+        if (feature.only_in_crosses) out += "hidden;";
         break;
       case Feature::Kind::kBucket:
         AppendText(out, FactNameText(feature.fact));
@@ -212,6 +213,7 @@ absl::Status Encoder::Add(const Feature& feature) {
       break;
     case Feature::Kind::kOneHot:
       RETURN_IF_ERROR(CheckOneHot(feature));
+      block.is_hidden = feature.only_in_crosses;
       block.size = static_cast<int>(std::min<size_t>(feature.values.size(), kMaxDim + 1));
       for (int i = 0; i < block.size; ++i) {
         const std::string& text = feature.values[i];
@@ -240,16 +242,18 @@ absl::Status Encoder::Add(const Feature& feature) {
     default:
       return Invalid(feature, "unknown kind");
   }
-  if (feature.only_in_crosses && feature.kind != Feature::Kind::kNumeric) {
-    return Invalid(feature, "only a numeric feature can be only in crosses");
+  if (feature.only_in_crosses && !block.is_hidden) {
+    return Invalid(feature, "only a numeric or one-hot feature can be only in crosses");
   }
   if (block.is_hidden) names.clear();
   if (!block.is_hidden && block.begin + block.size > kMaxDim) {
     return Invalid(feature, absl::StrCat("with it the list has more than ", kMaxDim, " columns"));
   }
   if (feature.kind == Feature::Kind::kCross) {
-    const auto column_name = [this](const Block& of, int column) -> const std::string& {
-      return of.is_hidden ? list_.features[of.feature].name : column_names_[of.begin + column];
+    const auto column_name = [this](const Block& of, int column) -> std::string {
+      if (!of.is_hidden) return column_names_[of.begin + column];
+      const Feature& hidden = list_.features[of.feature];
+      return hidden.kind == Feature::Kind::kNumeric ? hidden.name : absl::StrCat(hidden.name, "=", hidden.values[column]);
     };
     for (int l = 0; l < blocks_[block.left].size; ++l) {
       for (int r = 0; r < blocks_[block.right].size; ++r) {
@@ -270,7 +274,7 @@ absl::Status Encoder::AddCross(const Feature& feature, Block& block) {
   for (const auto& [index, name] : {std::pair(block.left, &feature.left), std::pair(block.right, &feature.right)}) {
     if (index < 0) return Invalid(feature, absl::StrCat("'", *name, "' is not the name of an earlier feature"));
   }
-  block.size = blocks_[block.left].size * blocks_[block.right].size;
+  block.size = std::min(kMaxDim + 1, blocks_[block.left].size * blocks_[block.right].size);
   return absl::OkStatus();
 }
 
@@ -288,16 +292,17 @@ int Encoder::FindBlock(absl::string_view name) const {
   return -1;
 }
 
-void Encoder::EncodeOneHot(const Block& block, const Fact& fact, absl::Span<float> columns) const {
+int Encoder::OneHotColumn(const Block& block, const Fact& fact) {
   if (fact.kind == Fact::Kind::kText) {
     const auto found = std::lower_bound(block.values.begin(), block.values.end(), fact.text,
                                         [](const Value& value, absl::string_view text) { return value.text < text; });
-    if (found != block.values.end() && found->text == fact.text) columns[found->column] = 1;
+    if (found != block.values.end() && found->text == fact.text) return found->column;
   } else if (fact.kind == Fact::Kind::kNumber) {
     for (const Value& value : block.values) {
-      if (value.is_number && value.number == fact.number) columns[value.column] = 1;
+      if (value.is_number && value.number == fact.number) return value.column;
     }
   }
+  return -1;
 }
 
 double Encoder::NumericValue(const Block& block, const Fact& fact) const {
@@ -321,7 +326,7 @@ void Encoder::EncodeRow(absl::Span<const Fact> facts, absl::Span<float> row) con
         columns[0] = ToColumn(NumericValue(block, facts[block.fact]));
         break;
       case Feature::Kind::kOneHot:
-        EncodeOneHot(block, facts[block.fact], columns);
+        if (const int column = OneHotColumn(block, facts[block.fact]); column >= 0) columns[column] = 1;
         break;
       case Feature::Kind::kBucket:
         if (const Fact& fact = facts[block.fact]; IsNumber(fact)) {
@@ -329,21 +334,33 @@ void Encoder::EncodeRow(absl::Span<const Fact> facts, absl::Span<float> row) con
                   feature.boundaries.begin()] = 1;
         }
         break;
-      case Feature::Kind::kCross: {
-        const Block& left = blocks_[block.left];
-        const Block& right = blocks_[block.right];
-        const auto value = [this, &facts, &row](const Block& of, int column) -> double {
-          return of.is_hidden ? ToColumn(NumericValue(of, facts[of.fact])) : row[of.begin + column];
-        };
-        for (int l = 0; l < left.size; ++l) {
-          const double factor = value(left, l);
-          for (int r = 0; r < right.size; ++r) {
-            columns[l * right.size + r] = factor == 0 ? 0.0f : ToColumn(factor * value(right, r));
-          }
-        }
+      case Feature::Kind::kCross:
+        EncodeCross(block, facts, row);
         break;
-      }
     }
+  }
+}
+
+Encoder::Hidden Encoder::HiddenColumns(const Block& block, absl::Span<const Fact> facts) const {
+  if (!block.is_hidden) return {};
+  const Fact& fact = facts[block.fact];
+  if (list_.features[block.feature].kind == Feature::Kind::kNumeric) return {0, ToColumn(NumericValue(block, fact))};
+  return {OneHotColumn(block, fact), 1};
+}
+
+void Encoder::EncodeCross(const Block& block, absl::Span<const Fact> facts, absl::Span<float> row) const {
+  const Block& left = blocks_[block.left];
+  const Block& right = blocks_[block.right];
+  const Hidden of_left = HiddenColumns(left, facts);
+  const Hidden of_right = HiddenColumns(right, facts);
+  const auto value = [&row](const Block& of, const Hidden& hidden, int column) -> double {
+    if (of.is_hidden) return column == hidden.column ? hidden.value : 0;
+    return row[of.begin + column];
+  };
+  for (int l = 0; l < left.size; ++l) {
+    const double factor = value(left, of_left, l);
+    float* columns = row.data() + block.begin + l * right.size;
+    for (int r = 0; r < right.size; ++r) columns[r] = factor == 0 ? 0.0f : ToColumn(factor * value(right, of_right, r));
   }
 }
 

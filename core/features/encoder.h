@@ -54,7 +54,7 @@ class Encoder {
     double min = 0, max = 0;    // numeric, after the bounds of the transform
     std::vector<Value> values;  // one-hot, sorted by text
     int left = -1, right = -1;  // cross: blocks
-    bool is_hidden = false;     // numeric: only crosses read it
+    bool is_hidden = false;     // numeric and one-hot: only crosses read it
   };
 
   Encoder() = default;
@@ -63,7 +63,13 @@ class Encoder {
   int FactIndex(const FactName& name);
   int FindBlock(absl::string_view name) const;
   double NumericValue(const Block& block, const Fact& fact) const;
-  void EncodeOneHot(const Block& block, const Fact& fact, absl::Span<float> columns) const;
+  static int OneHotColumn(const Block& block, const Fact& fact);  // -1: none
+  struct Hidden {  // the one column of a hidden block that is not zero
+    int column = -1;
+    float value = 0;
+  };
+  Hidden HiddenColumns(const Block& block, absl::Span<const Fact> facts) const;
+  void EncodeCross(const Block& block, absl::Span<const Fact> facts, absl::Span<float> row) const;
 
   FeatureList list_;
   std::vector<Block> blocks_;

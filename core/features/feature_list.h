@@ -71,7 +71,7 @@ struct Feature {
   std::vector<std::string> values;
   std::vector<double> boundaries;  // bucket: strictly ascending
   std::string left, right;         // cross
-  bool only_in_crosses = false;    // numeric: no column of its own
+  bool only_in_crosses = false;    // numeric, one-hot: no column of its own
 };
 
 struct FeatureList {

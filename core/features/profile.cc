@@ -94,6 +94,89 @@ bool Profile::AddVisit(TimeMicros time, uint64_t order, absl::Span<const ItemInd
   return begins;
 }
 
+void Profile::AbsorbVisits(const Profile& other) {
+  std::vector<Visit> visits;
+  std::vector<ItemIndex> items;
+  size_t at[2] = {0, 0}, item_at[2] = {0, 0};
+  const Profile* sides[2] = {this, &other};
+  const auto is_left = [&](int side) { return at[side] < sides[side]->visits_.size(); };
+  while (is_left(0) || is_left(1)) {
+    const int side = !is_left(1) || (is_left(0) && visits_[at[0]].time <= other.visits_[at[1]].time) ? 0 : 1;
+    const Visit& visit = sides[side]->visits_[at[side]++];
+    const auto begin = sides[side]->items_.begin() + static_cast<std::ptrdiff_t>(item_at[side]);
+    items.insert(items.end(), begin, begin + visit.num_items);
+    item_at[side] += visit.num_items;
+    visits.push_back(visit);
+  }
+  visits_ = std::move(visits);
+  items_ = std::move(items);
+}
+
+// A number of a visit means something only when it is that of the last one: "held in the last visit".
+void Profile::AbsorbAffinities(const Profile& other, bool other_is_later) {
+  const uint32_t all = num_visits_ + other.num_visits_;
+  const auto renumber = [all](Affinity& affinity, const Profile& owner, bool is_later) {
+    affinity.last_visit = is_later && affinity.last_visit == owner.num_visits_ ? all : 0;
+  };
+  for (Affinity& affinity : affinities_) renumber(affinity, *this, !other_is_later);
+  for (Affinity added : other.affinities_) {
+    renumber(added, other, other_is_later);
+    auto at = std::lower_bound(affinities_.begin(), affinities_.end(), added.key, KeyLess);
+    if (at == affinities_.end() || at->key != added.key) {
+      affinities_.insert(at, added);
+      continue;
+    }
+    const TimeMicros last = std::max(at->last, added.last);
+    at->decayed = at->DecayedAt(last) + added.DecayedAt(last);
+    at->visits += added.visits;
+    at->first = std::min(at->first, added.first);
+    at->last = last;
+    at->last_visit = std::max(at->last_visit, added.last_visit);
+  }
+}
+
+void Profile::Absorb(Profile other, const Catalogue& catalogue, int64_t max_bytes) {
+  CatchUpWithCatalogue(catalogue);
+  other.CatchUpWithCatalogue(catalogue);
+  const auto add_missing = [](const std::vector<std::string>& from, std::vector<std::string>* to) {
+    for (const std::string& name : from) {
+      if (std::find(to->begin(), to->end(), name) == to->end()) to->push_back(name);
+    }
+  };
+  add_missing(other.customer.audiences, &customer.audiences);
+  add_missing(other.customer.campaigns, &customer.campaigns);
+  interests_.insert(interests_.end(), other.interests_.begin(), other.interests_.end());
+  std::stable_sort(interests_.begin(), interests_.end(), [](const Interest& a, const Interest& b) { return a.time < b.time; });
+  if (interests_.size() > kMaxInterests) interests_.erase(interests_.begin(), interests_.end() - kMaxInterests);
+  exposures_.insert(exposures_.end(), other.exposures_.begin(), other.exposures_.end());
+  std::stable_sort(exposures_.begin(), exposures_.end(), [](const Exposure& a, const Exposure& b) { return a.time < b.time; });
+  if (exposures_.size() > kMaxExposures) exposures_.erase(exposures_.begin(), exposures_.end() - kMaxExposures);
+  add_missing(other.customer.excluded_offers, &customer.excluded_offers);
+  add_missing(other.customer.excluded_categories, &customer.excluded_categories);
+  if (other.num_visits_ == 0) return;
+  const bool other_is_later = num_visits_ == 0 || other.last_visit_ > last_visit_;
+  AbsorbAffinities(other, other_is_later);
+  AbsorbVisits(other);
+  const TimeMicros last = num_visits_ == 0 ? other.last_visit_ : std::max(last_visit_, other.last_visit_);
+  decayed_visits_ = (num_visits_ == 0 ? 0 : DecayedVisits(last)) + other.DecayedVisits(last);
+  first_visit_ = num_visits_ == 0 ? other.first_visit_ : std::min(first_visit_, other.first_visit_);
+  last_visit_ = last;
+  num_visits_ += other.num_visits_;
+  num_lines_ += other.num_lines_;
+  folded_sequence_ = std::max(folded_sequence_, other.folded_sequence_);
+  Trim(max_bytes);
+}
+
+void Profile::AddExposure(TimeMicros time, OfferIndex offer) {
+  exposures_.push_back({time, offer});
+  if (exposures_.size() > kMaxExposures) exposures_.erase(exposures_.begin());
+}
+
+int Profile::CountShown(OfferIndex offer, TimeMicros after) const {
+  return static_cast<int>(std::count_if(exposures_.begin(), exposures_.end(),
+                                        [&](const Exposure& shown) { return shown.offer == offer && shown.time > after; }));
+}
+
 void Profile::AddInterest(TimeMicros time, EventKind kind, ItemIndex item) {
   interests_.push_back({time, item, kind});
   if (interests_.size() > kMaxInterests) interests_.erase(interests_.begin());
@@ -157,7 +240,7 @@ const Affinity* Profile::OfferAffinity(OfferIndex index, const CatalogueOffer& o
 }
 
 Profile::Parts Profile::ToParts() const {
-  return {folded_sequence_, num_visits_, first_visit_, last_visit_, num_lines_, decayed_visits_, visits_, items_, affinities_, interests_};
+  return {folded_sequence_, num_visits_, first_visit_, last_visit_, num_lines_, decayed_visits_, visits_, items_, affinities_, interests_, exposures_};
 }
 
 void Profile::SetParts(Parts parts) {
@@ -171,6 +254,7 @@ void Profile::SetParts(Parts parts) {
   items_ = std::move(parts.items);
   affinities_ = std::move(parts.affinities);
   interests_ = std::move(parts.interests);
+  exposures_ = std::move(parts.exposures);
 }
 
 }  // namespace offerd

@@ -53,6 +53,13 @@ class Profile {
     ItemIndex item{};
     EventKind kind = EventKind::kUnspecified;
   };
+  // An offer that was shown, where a placement caps how often.
+  struct Exposure {
+    TimeMicros time = 0;
+    OfferIndex offer{};
+  };
+  static constexpr size_t kMaxExposures = 256;  // kept, the newest: 4,096 bytes besides
+
   static constexpr size_t kMaxInterests = 64;  // kept, the newest: 1,024 bytes besides those of the visits
 
   Customer customer;        // id, attributes, what was sent; empty id for somebody seen only in events
@@ -63,7 +70,14 @@ class Profile {
   bool AddVisit(TimeMicros time, uint64_t order, absl::Span<const ItemIndex> items, const Catalogue& catalogue,
                 Sequence sequence, int64_t max_bytes, std::vector<ItemIndex>& touched);
 
+  // Takes over what another customer did, who turned out to be the same: visits by time, sums and counts added up, interests. What
+  // is declared of this customer stays; campaigns and audiences of the other are added.
+  void Absorb(Profile other, const Catalogue& catalogue, int64_t max_bytes);
+
   void AddInterest(TimeMicros time, EventKind kind, ItemIndex item);
+
+  void AddExposure(TimeMicros time, OfferIndex offer);
+  int CountShown(OfferIndex offer, TimeMicros after) const;  // of those kept, later than `after`
 
   // nullptr when never held. For offers see OfferAffinity.
   const Affinity* Find(Affinity::Kind kind, uint32_t index) const;
@@ -81,6 +95,7 @@ class Profile {
   absl::Span<const ItemIndex> items() const { return items_; }     // of the kept visits, one after the other, ascending in each
   absl::Span<const Affinity> affinities() const { return affinities_; }  // ascending by key
   absl::Span<const Interest> interests() const { return interests_; }    // in log order
+  absl::Span<const Exposure> exposures() const { return exposures_; }    // in log order
   Sequence folded_sequence() const { return folded_sequence_; }
   int64_t history_bytes() const {
     return static_cast<int64_t>(visits_.size() * sizeof(Visit) + items_.size() * sizeof(ItemIndex));
@@ -98,6 +113,7 @@ class Profile {
     std::vector<ItemIndex> items;
     std::vector<Affinity> affinities;
     std::vector<Interest> interests;
+    std::vector<Exposure> exposures;
   };
   Parts ToParts() const;
   void SetParts(Parts parts);
@@ -106,6 +122,8 @@ class Profile {
   void Count(uint64_t key, TimeMicros time);
   // Sums over the kept visits, as Count would have, one by one. False when no visit held it.
   bool SumOfHistory(absl::Span<const ItemIndex> covered, Affinity& sum) const;
+  void AbsorbVisits(const Profile& other);
+  void AbsorbAffinities(const Profile& other, bool other_is_later);
   void CatchUpWithCatalogue(const Catalogue& catalogue);
   void Trim(int64_t max_bytes);
 
@@ -113,6 +131,7 @@ class Profile {
   std::vector<ItemIndex> items_;
   std::vector<Affinity> affinities_;
   std::vector<Interest> interests_;
+  std::vector<Exposure> exposures_;
   Sequence folded_sequence_ = 0;  // log record of the last visit
   uint32_t num_visits_ = 0;
   TimeMicros first_visit_ = 0;

@@ -18,6 +18,14 @@ struct Counters {
   int64_t closed = 0;          // decisions whose window and lateness ran out
   int64_t closed_early = 0;    // for lack of room
   int64_t failed_publications = 0;
+  int64_t before_decision = 0;   // events for an open decision, earlier than it: they earn nothing
+  int64_t other_currency = 0;    // events in another currency than the placement's rewards: they earn nothing
+  int64_t attributed = 0;        // purchases without a decision id that found one
+  int64_t refunds = 0;           // that took back what an event had earned
+  int64_t unknown_refunds = 0;   // of an event that no open decision knows (yet)
+  int64_t overfull = 0;          // events that a slot had no room for
+  int64_t settled = 0;           // slots that were held back and are counted now
+  int64_t merged_customers = 0;
 
   // In a fixed order, for storage.
   template <typename Visitor>
@@ -34,7 +42,28 @@ struct Counters {
     visit(closed);
     visit(closed_early);
     visit(failed_publications);
+    visit(before_decision);
+    visit(other_currency);
+    visit(attributed);
+    visit(refunds);
+    visit(unknown_refunds);
+    visit(overfull);
+    visit(settled);
+    visit(merged_customers);
   }
+};
+
+// What can become of rewards beside plain earning, with the names that metrics use.
+struct RewardOutcome {
+  const char* name;
+  int64_t Counters::* member;
+};
+inline constexpr RewardOutcome kRewardOutcomes[] = {
+    {"outside_window", &Counters::outside_window},   {"unmatched", &Counters::unmatched},
+    {"before_decision", &Counters::before_decision}, {"other_currency", &Counters::other_currency},
+    {"attributed", &Counters::attributed},           {"refunded", &Counters::refunds},
+    {"unknown_refund", &Counters::unknown_refunds},  {"overfull", &Counters::overfull},
+    {"settled", &Counters::settled},                 {"refused_update", &Counters::refused_updates},
 };
 
 }  // namespace offerd

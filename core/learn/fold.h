@@ -8,11 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/learn/linear_statistics.h"
+#include "core/learn/slot_reward.h"
 #include "core/learn/state.h"
 #include "core/persistent_map.h"
+#include "core/policy/marginal_likelihood.h"
 #include "core/records.h"
 #include "core/types.h"
 
@@ -24,16 +27,21 @@ struct OpenSlot {
   Eigen::VectorXf x;  // empty: nothing learns from it
   SlotWeight weight;  // forgetting as of the half-life count below
   int64_t half_lives = 0;  // whole half-lives t0 had moved when it was added
-  bool is_active = false;  // shown: counted in the statistics when there is x
-  bool is_rewarded = false;
-  double earned = 0;  // sum or max of what events were worth
+  bool is_active = false;  // shown
+  bool is_counted = false;  // in the statistics, when there is x; not yet while its decision is held back
+  TimeMicros shown_at = 0;
+  double earned = 0;  // what events were worth so far, or the default reward: what the statistics hold
+  std::vector<SlotEvent> events;
 };
 
 struct OpenDecision {
   std::shared_ptr<const PlacementState> placement;  // as it was when the decision was folded
   std::string learner;
   Sequence learner_sequence = 0;
+  std::string customer_id;  // empty: unknown, erased, or consent denied
   TimeMicros time = 0;
+  TimeMicros settle_time = 0;  // until then its slots are held back
+  bool is_settled = true;
   TimeMicros window_end = 0;  // inclusive
   TimeMicros close_time = 0;  // window and lateness
   Sequence sequence = 0;
@@ -52,6 +60,8 @@ struct PolicyLearning {
   double largest_reward = 1;  // declared by a placement that uses it
   int64_t apprentice_decisions = 0;
   int64_t apprentice_agreements = 0;
+  double ridge = kDefaultRidge;  // of the newest publication, where the policy leaves the choice to the statistics
+  int64_t ridge_shown = 0;       // slots shown when it was chosen
   bool has_news = true;  // since the newest publication; says when to publish, never what
 
   // From the epoch to a time.
@@ -124,6 +134,7 @@ class Fold {
   void FoldIn(const OfferDeleted& change, const LogEntry& entry);
   void FoldIn(const CustomersUpserted& change, const LogEntry& entry);
   void FoldIn(const CustomerErased& change, const LogEntry& entry);
+  void FoldIn(const CustomersMerged& change, const LogEntry& entry);
   void FoldIn(const PlacementSet& change, const LogEntry& entry);
   void FoldIn(const PlacementDeleted& change, const LogEntry& entry);
   void FoldIn(const PolicySet& change, const LogEntry& entry);
@@ -134,12 +145,24 @@ class Fold {
 
   void AddToProfile(const Event& event, Sequence sequence);
   void AddInterests(const Event& event);
-  void Reward(OpenDecision& open, const Event& event);
+  std::string DecisionOf(const Event& event);
+  bool MayEarn(const OpenDecision& open, const Event& event);
+  void Reward(const std::string& id, const Event& event);
+  void Refund(OpenDecision& open, const std::string& id, const Event& event);
+  void Keep(OpenDecision& open, const std::string& id, OpenSlot& slot, const SlotEvent& event);
+  double CustomerWeight(const OpenDecision& open, const std::string& attribute) const;
   bool UseLines(const OpenSlot& slot, const Event& event);
+  void Redeem(const OpenSlot& slot, const Event& event);
   void ActivateSlot(OpenDecision& open, OpenSlot& slot, TimeMicros time);
+  void CountSlot(OpenDecision& open, OpenSlot& slot);
+  void Settle(OpenDecision& open);
+  void SettleUntil(TimeMicros now);
+  void Forget(const std::string& id);
   void SetEarned(OpenDecision& open, OpenSlot& slot, double earned);
   PolicyLearning* LearningOf(const OpenDecision& open);
   void Close(TimeMicros now);
+  double ForgettingToNewest(const Policy& policy, const PolicyLearning& learning) const;
+  void ChooseRidge(const Policy& policy, Publication& record) const;
   absl::StatusOr<PublishedPolicy> MakePublication(const PolicyState& policy, Publication record) const;
   PolicyState* MutatePolicy(absl::string_view name);
   void DeclareLargestRewards();
@@ -150,7 +173,11 @@ class Fold {
   State state_;
   std::map<std::string, PolicyLearning> learning_;
   PersistentMap<OpenDecision> open_;
-  std::set<std::pair<TimeMicros, std::string>> closing_;  // (close time, decision id) of open_
+  std::set<std::pair<TimeMicros, std::string>> closing_;   // (close time, decision id) of open_
+  std::set<std::pair<TimeMicros, std::string>> settling_;  // (settle time, decision id) of those held back
+  // Follow from open_.
+  absl::flat_hash_map<std::string, std::vector<std::string>> shown_to_;  // customer -> decision ids, in log order
+  absl::flat_hash_map<uint64_t, std::string> event_decisions_;           // hash of an event's id -> decision id
   // Made by Prepare, used by the next Apply.
   std::shared_ptr<const PublishedPolicy> prepared_;
   // Scratch.

@@ -29,8 +29,6 @@ void Fold::FoldIn(const CustomersUpserted& change, const LogEntry&) {
   }
 }
 
-void Fold::FoldIn(const CustomerErased& change, const LogEntry&) { state_.customers.Erase(change.id.value()); }
-
 void Fold::FoldIn(const PlacementSet& change, const LogEntry& entry) {
   auto placement = std::make_shared<PlacementState>();
   placement->placement = change.placement;
@@ -123,6 +121,24 @@ void Fold::FoldIn(const PolicySet& change, const LogEntry& entry) {
   policy->in_force = std::make_shared<PublishedPolicy>(*std::move(published));
 }
 
+double Fold::ForgettingToNewest(const Policy& policy, const PolicyLearning& learning) const {
+  if (policy.half_life_days <= 0 || !learning.has_epoch) return 1;
+  return std::exp2(static_cast<double>(learning.half_lives) - learning.HalfLivesSince(policy.half_life_days, learning.newest));
+}
+
+// As declared; else by marginal likelihood, looked for again whenever a tenth more slots were shown.
+void Fold::ChooseRidge(const Policy& policy, Publication& record) const {
+  const PolicyLearning& learning = learning_.at(policy.name);
+  const int64_t shown = learning.statistics.num_shown();
+  record.lambda = policy.ridge_set ? policy.ridge : learning.ridge;
+  record.lambda_shown = learning.ridge_shown;
+  if (policy.ridge_set || shown <= learning.ridge_shown + learning.ridge_shown / 10) return;
+  const auto best = BestRidge(learning.statistics,
+                              {ForgettingToNewest(policy, learning), learning.largest_reward / 2, learning.ridge});
+  if (best.ok()) record.lambda = *best;  // else the publication will say what is wrong
+  record.lambda_shown = shown;
+}
+
 absl::StatusOr<PublishedPolicy> Fold::MakePublication(const PolicyState& policy, Publication record) const {
   const PolicyLearning& learning = learning_.at(record.policy);
   PublicationParameters parameters;
@@ -133,11 +149,7 @@ absl::StatusOr<PublishedPolicy> Fold::MakePublication(const PolicyState& policy,
   parameters.scale = record.scale;
   parameters.prior_deviation = learning.largest_reward / 2;
   parameters.bag_seed = record.bag_seed;
-  const double half_life_days = policy.policy.half_life_days;
-  if (half_life_days > 0 && learning.has_epoch) {
-    parameters.forgetting_to_T =
-        std::exp2(static_cast<double>(learning.half_lives) - learning.HalfLivesSince(half_life_days, learning.newest));
-  }
+  parameters.forgetting_to_T = ForgettingToNewest(policy.policy, learning);
   auto published = LinearPolicy::Publish(learning.statistics, parameters);
   if (!published.ok()) return published.status();
   record.sigma = published->sigma();
@@ -160,7 +172,7 @@ absl::StatusOr<Publication> Fold::Prepare(const std::string& name, bool kept) {
   record.version = policy->newest_version + 1;
   record.included_sequence = state_.sequence;
   record.reference_micros = learning_.at(name).newest;
-  record.lambda = policy->policy.ridge;
+  ChooseRidge(policy->policy, record);
   record.bag_size = policy->policy.bag_size;
   record.scale = policy->policy.scale;
   record.bag_seed = BagSeed(name, record.version);
@@ -194,7 +206,11 @@ void Fold::FoldIn(const Publication& publication, const LogEntry&) {
     if (policy.kept.size() > PolicyState::kMaxKept) policy.kept.erase(policy.kept.begin());
   }
   if (!policy.is_pinned) policy.in_force = std::move(published);
-  if (const auto learning = learning_.find(publication.policy); learning != learning_.end()) learning->second.has_news = false;
+  if (const auto learning = learning_.find(publication.policy); learning != learning_.end()) {
+    learning->second.has_news = false;
+    learning->second.ridge = publication.lambda;
+    learning->second.ridge_shown = publication.lambda_shown;
+  }
 }
 
 void Fold::FoldIn(const FoldLimits& limits, const LogEntry&) { limits_ = limits; }

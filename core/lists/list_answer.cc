@@ -151,13 +151,14 @@ class Answerer {
     const double largest = scratch_.candidates.front().score;
     for (size_t rank = 0; rank < scratch_.candidates.size(); ++rank) {
       const ListCandidate& candidate = scratch_.candidates[rank];
+      if (!(candidate.score > 0)) break;
       const double part = strategy.weight * (lists_->by_reciprocal_rank ? 1 / (kReciprocalRankOffset + static_cast<double>(rank + 1))
                                                                          : candidate.score / largest);
       const auto [at, is_new] = scratch_.by_id.try_emplace(candidate.id, scratch_.blended.size());
       if (is_new) scratch_.blended.push_back({candidate, 0, 0, nullptr, is_fallback, false});
       Blended& blended = scratch_.blended[at->second];
       blended.score += part;
-      if (part > blended.best_part) {
+      if (blended.strategy == nullptr || part > blended.best_part) {
         blended.best_part = part;
         blended.strategy = &strategy;
       }

@@ -130,7 +130,9 @@ void Content(const ListContext& context, size_t count, MayShow may_show, Strateg
     if (seed.index != kNoItem) seeds.emplace_back(seed.index, 1);
   }
   if (seeds.empty()) {
-    for (const HistoryItem& item : context.history) seeds.emplace_back(item.index, item.weight);
+    for (const HistoryItem& item : context.history) {
+      if (item.weight > 0) seeds.emplace_back(item.index, item.weight);
+    }
     std::sort(seeds.begin(), seeds.end(), [](const auto& a, const auto& b) { return a.second != b.second ? a.second > b.second : a.first < b.first; });
     if (seeds.size() > 10) seeds.resize(10);
   }

@@ -41,6 +41,21 @@ inline void SolveLower(const Eigen::MatrixXd& lower, Eigen::VectorXd& y) {
   }
 }
 
+// Every column of y (d x k) becomes L^-1 of it. Elementwise along a row: a column does not depend on the others.
+inline void SolveLower(const Eigen::MatrixXd& lower, RowMatrix& y) {
+  const Eigen::Index d = lower.rows();
+  for (Eigen::Index i = 0; i < d; ++i) {
+    auto row = y.row(i);
+    Eigen::Index j = 0;
+    for (; j + 4 <= i; j += 4) {
+      row -= lower(i, j) * y.row(j) + lower(i, j + 1) * y.row(j + 1) + lower(i, j + 2) * y.row(j + 2) +
+             lower(i, j + 3) * y.row(j + 3);
+    }
+    for (; j < i; ++j) row -= lower(i, j) * y.row(j);
+    row /= lower(i, i);
+  }
+}
+
 // Every column of y (d x k) becomes L'^-1 of it.
 inline void SolveLowerTransposed(const Eigen::MatrixXd& lower, RowMatrix& y) {
   const Eigen::Index d = lower.rows();

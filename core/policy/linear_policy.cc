@@ -106,6 +106,7 @@ absl::StatusOr<LinearPolicy> LinearPolicy::Publish(const LinearStatistics& stati
   LinearPolicy policy;
   policy.version_ = parameters.version;
   policy.lambda_ = parameters.lambda;
+  policy.weight_ = parameters.forgetting_to_T * statistics.total_weight();
   policy.lower_ = parameters.forgetting_to_T * statistics.gram_lower();
   policy.lower_.diagonal().array() += parameters.lambda;
   if (!FactorizeCholesky(policy.lower_)) {
@@ -148,7 +149,7 @@ absl::StatusOr<LinearPolicy> LinearPolicy::FromParts(Parts parts) {
       parts.lower.rows() != d || parts.lower.cols() != d) {
     return absl::InvalidArgumentError("stored policy: expected theta (d), coefficients (d x (1 + M)) and factor (d x d)");
   }
-  if (!std::isfinite(parts.sigma) || !std::isfinite(parts.lambda) || !parts.theta.allFinite() ||
+  if (!std::isfinite(parts.sigma) || !std::isfinite(parts.lambda) || !std::isfinite(parts.weight) || !parts.theta.allFinite() ||
       !parts.coefficients.allFinite() || !parts.lower.allFinite()) {
     return absl::InvalidArgumentError("stored policy: expected finite numbers");
   }
@@ -156,6 +157,7 @@ absl::StatusOr<LinearPolicy> LinearPolicy::FromParts(Parts parts) {
   policy.version_ = parts.version;
   policy.sigma_ = parts.sigma;
   policy.lambda_ = parts.lambda;
+  policy.weight_ = parts.weight;
   policy.theta_ = std::move(parts.theta);
   policy.coefficients_ = std::move(parts.coefficients);
   policy.lower_ = std::move(parts.lower);
@@ -199,6 +201,21 @@ double LinearPolicy::Deviation(const Eigen::Ref<const Eigen::VectorXf>& x) const
   Eigen::VectorXd y = x.cast<double>();
   SolveLower(lower_, y);
   return sigma_ * std::sqrt(Dot(y, y));
+}
+
+void LinearPolicy::Deviations(const Eigen::Ref<const FloatRowMatrix>& x, RowMatrix& scratch,
+                              std::vector<double>& deviations) const {
+  CHECK(x.cols() == dim());
+  scratch = x.transpose().cast<double>();
+  SolveLower(lower_, scratch);
+  deviations.assign(static_cast<size_t>(x.rows()), 0.0);
+  for (Eigen::Index k = 0; k < scratch.rows(); ++k) {
+    for (size_t i = 0; i < deviations.size(); ++i) {
+      const double y = scratch(k, static_cast<Eigen::Index>(i));
+      deviations[i] += y * y;
+    }
+  }
+  for (double& deviation : deviations) deviation = sigma_ * std::sqrt(deviation);
 }
 
 }  // namespace offerd

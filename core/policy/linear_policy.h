@@ -2,6 +2,7 @@
 #include <Eigen/Core>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -52,17 +53,19 @@ class LinearPolicy {
     uint64_t version = 0;
     double sigma = 0;
     double lambda = 0;
+    double weight = 0;
     Eigen::VectorXd theta;
     Eigen::MatrixXf coefficients;
     Eigen::MatrixXd lower;  // L
   };
-  Parts ToParts() const { return {version_, sigma_, lambda_, theta_, coefficients_, lower_}; }
+  Parts ToParts() const { return {version_, sigma_, lambda_, weight_, theta_, coefficients_, lower_}; }
   static absl::StatusOr<LinearPolicy> FromParts(Parts parts);
 
   int dim() const { return static_cast<int>(theta_.size()); }
   uint64_t version() const { return version_; }
   double sigma() const { return sigma_; }
   double lambda() const { return lambda_; }
+  double weight() const { return weight_; }  // total weight n of what it learned from
   int bag_size() const { return static_cast<int>(coefficients_.cols()) - 1; }
   const Eigen::VectorXd& theta() const { return theta_; }
 
@@ -75,6 +78,9 @@ class LinearPolicy {
   // The standard deviation of x'theta as far as it is not known yet: sigma sqrt(x' V^-1 x).
   double Deviation(const Eigen::Ref<const Eigen::VectorXf>& x) const;
 
+  // The same for every row of x (n x d): deviations becomes n. O(n d^2 / 2); `scratch` is reused.
+  void Deviations(const Eigen::Ref<const FloatRowMatrix>& x, RowMatrix& scratch, std::vector<double>& deviations) const;
+
  private:
   LinearPolicy() = default;
   void PadCoefficients();
@@ -82,6 +88,7 @@ class LinearPolicy {
   uint64_t version_ = 0;
   double sigma_ = 0;
   double lambda_ = 0;
+  double weight_ = 0;
   Eigen::VectorXd theta_;
   Eigen::MatrixXf coefficients_;
   FloatRowMatrix padded_;  // coefficients_ by rows, columns filled up with zeros to a multiple of kLanes

@@ -1,6 +1,7 @@
 #include "core/slate/explorer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -57,11 +58,50 @@ int32_t BestByMean(absl::Span<const double> mean, absl::Span<const int32_t> open
   return winner;
 }
 
+constexpr double kLargestGamma = 1e300;  // a sigma of 0 knows everything: as good as greedy
+
+void Softmax(double temperature, absl::Span<const double> score, absl::Span<const int32_t> open, double best,
+             absl::Span<double> probability) {
+  double sum = 0;
+  for (int32_t candidate : open) {
+    probability[candidate] = std::exp((score[candidate] - best) / temperature);
+    sum += probability[candidate];
+  }
+  for (int32_t candidate : open) probability[candidate] /= sum;
+}
+
+void InverseGap(double gamma, absl::Span<const double> score, absl::Span<const int32_t> open, int32_t best,
+                absl::Span<double> probability) {
+  const double size = static_cast<double>(open.size());
+  double others = 0;
+  for (int32_t candidate : open) {
+    if (candidate == best || !std::isfinite(score[candidate])) continue;
+    probability[candidate] = 1 / (size + gamma * (score[best] - score[candidate]));
+    others += probability[candidate];
+  }
+  probability[best] = 1 - others;
+}
+
 }  // namespace
 
 absl::Status CheckExplorer(const ExplorerSpec& spec) {
-  if (spec.epsilon >= 0 && spec.epsilon <= 1) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("epsilon: expected 0 to 1, found ", spec.epsilon));
+  if (!(spec.epsilon >= 0 && spec.epsilon <= 1)) {
+    return absl::InvalidArgumentError(absl::StrCat("epsilon: expected 0 to 1, found ", spec.epsilon));
+  }
+  if (!(spec.strength >= 0) || !std::isfinite(spec.strength)) {
+    return absl::InvalidArgumentError(absl::StrCat("strength: expected a finite number of at least 0, found ", spec.strength));
+  }
+  if (spec.reach < 0) return absl::InvalidArgumentError(absl::StrCat("reach: expected at least 0, found ", spec.reach));
+  return absl::OkStatus();
+}
+
+ExplorerSpec ResolveExplorer(ExplorerSpec spec, double sigma, double weight) {
+  if (spec.kind == ExplorerKind::kSoftmax) spec.strength *= sigma;
+  if (spec.kind == ExplorerKind::kInverseGap) {
+    const double gamma = spec.strength == 0 ? 0 : spec.strength * std::sqrt(std::max(weight, 1.0)) / sigma;
+    spec.strength = gamma <= kLargestGamma ? gamma : kLargestGamma;
+  }
+  return spec;
 }
 
 void BagWinners::Update(const FloatRowMatrix& scores, absl::Span<const int32_t> open_by_tie,
@@ -82,24 +122,31 @@ void BagWinners::Update(const FloatRowMatrix& scores, absl::Span<const int32_t> 
   is_known_ = true;
 }
 
-void ExplorerDistribution(const ExplorerSpec& spec, absl::Span<const double> mean, absl::Span<const int32_t> winners,
+void MixEpsilon(double epsilon, absl::Span<const int32_t> open_by_tie, absl::Span<double> probability) {
+  if (epsilon == 0) return;
+  const double spread = epsilon / static_cast<double>(open_by_tie.size());
+  for (int32_t candidate : open_by_tie) probability[candidate] = (1 - epsilon) * probability[candidate] + spread;
+}
+
+void ExplorerDistribution(const ExplorerSpec& spec, absl::Span<const double> score, absl::Span<const int32_t> winners,
                           absl::Span<const int32_t> open_by_tie, absl::Span<double> probability) {
   DCHECK(CheckExplorer(spec).ok());
   std::fill(probability.begin(), probability.end(), 0.0);
   if (open_by_tie.empty()) return;
-  const double epsilon = spec.kind == ExplorerKind::kGreedy ? 0.0 : spec.epsilon;
+  const int32_t best = BestByMean(score, open_by_tie);
   if (spec.kind == ExplorerKind::kThompson && !winners.empty()) {
-    // Counts first: whole numbers are exact, so that the probability is (1 - epsilon) count / M without summed
-    // rounding.
+    // Counts first: whole numbers are exact, so that the share is count / M without summed rounding.
     for (int32_t winner : winners) probability[winner] += 1;
     const double members = static_cast<double>(winners.size());
-    for (int32_t candidate : open_by_tie) probability[candidate] = (1 - epsilon) * (probability[candidate] / members);
+    for (int32_t candidate : open_by_tie) probability[candidate] /= members;
+  } else if (spec.kind == ExplorerKind::kSoftmax && spec.strength > 0 && std::isfinite(score[best])) {
+    Softmax(spec.strength, score, open_by_tie, score[best], probability);
+  } else if (spec.kind == ExplorerKind::kInverseGap && std::isfinite(score[best])) {
+    InverseGap(spec.strength, score, open_by_tie, best, probability);
   } else {
-    probability[BestByMean(mean, open_by_tie)] = 1 - epsilon;
+    probability[best] = 1;
   }
-  if (epsilon == 0) return;
-  const double spread = epsilon / static_cast<double>(open_by_tie.size());
-  for (int32_t candidate : open_by_tie) probability[candidate] += spread;
+  if (spec.kind != ExplorerKind::kGreedy) MixEpsilon(spec.epsilon, open_by_tie, probability);
 }
 
 }  // namespace offerd

@@ -25,19 +25,21 @@ class SlateDraw {
       CHECK(rank >= 0 && static_cast<size_t>(rank) < n && s_.by_tie_[rank] < 0);
       s_.by_tie_[rank] = static_cast<int32_t>(i);
     }
-    s_.mean_.assign(input.mean.begin(), input.mean.end());
-    for (double& mean : s_.mean_) {
-      if (std::isnan(mean)) mean = -std::numeric_limits<double>::infinity();
-    }
+    CopyScores(input.mean, s_.mean_);
+    const bool ranks_by_bound = input.explorer.kind == ExplorerKind::kUpperBound && !input.upper_bound.empty();
+    CHECK(!ranks_by_bound || input.upper_bound.size() == n);
+    if (ranks_by_bound) CopyScores(input.upper_bound, s_.upper_bound_);
+    explorer_score_ = ranks_by_bound ? s_.upper_bound_ : s_.mean_;
     has_bag_ =
         input.explorer.kind == ExplorerKind::kThompson && input.bag_scores != nullptr && input.bag_scores->cols() > 1;
     CHECK(!has_bag_ || static_cast<size_t>(input.bag_scores->rows()) == n);
+    bag_ = input.bag_scores;
     s_.winners_.Reset();
     s_.is_open_.assign(n, 0);
     s_.is_placed_.assign(n, 0);
     s_.mask_.assign(n, 1);
     if (!input.allowed.empty()) std::copy(input.allowed.begin(), input.allowed.end(), s_.mask_.begin());
-    if (input.random.kind == RandomKind::kBounded && (input.random.share > 0 || input.forced_shuffle)) FindBaseRanks();
+    FindRanks();
   }
 
   absl::Span<uint8_t> mask() { return absl::MakeSpan(s_.mask_); }
@@ -60,11 +62,15 @@ class SlateDraw {
     }
     absl::Span<const int32_t> winners;
     if (has_bag_) {
-      s_.winners_.Update(*input_.bag_scores, s_.open_by_tie_, s_.is_open_, some_opened || winners_skipped_opening_);
+      s_.winners_.Update(*bag_, s_.open_by_tie_, s_.is_open_, some_opened || winners_skipped_opening_);
       winners_skipped_opening_ = false;
       winners = s_.winners_.winners();
     }
-    ExplorerDistribution(input_.explorer, s_.mean_, winners, s_.open_by_tie_, explorer_probability);
+    if (input_.explorer.kind == ExplorerKind::kBoundedShuffle) {
+      Shuffle(slot, explorer_probability);
+    } else {
+      ExplorerDistribution(input_.explorer, explorer_score_, winners, s_.open_by_tie_, explorer_probability);
+    }
     MixRandom(slot, explorer_probability, probability);
     return true;
   }
@@ -82,25 +88,75 @@ class SlateDraw {
     return last;  // of the last one if rounding left the sum a little below 1
   }
 
-  void Draw(SlateMask mask, Rng& rng, std::vector<SlateSlot>& slate) {
+  void Draw(SlateRule rule, Rng& rng, std::vector<SlateSlot>& slate) {
     slate.clear();
     s_.probability_.resize(s_.mean_.size());
     s_.explorer_probability_.resize(s_.mean_.size());
+    s_.shrink_.assign(s_.mean_.size(), 0);
+    s_.lower_.assign(s_.mean_.size(), 0);
     for (int slot = 0; slot < input_.slots; ++slot) {
-      mask(slate, absl::MakeSpan(s_.mask_));
+      SlateChange change{absl::MakeSpan(s_.mask_), absl::MakeSpan(s_.shrink_), absl::MakeSpan(s_.lower_), false};
+      rule(slate, change);
+      if (change.scores_changed) AdjustScores();
       if (!FillSlot(slot, absl::MakeSpan(s_.probability_), absl::MakeSpan(s_.explorer_probability_))) break;
       const int32_t candidate = Pick(s_.probability_, rng.NextUniform());
-      slate.push_back({candidate, s_.probability_[candidate], s_.explorer_probability_[candidate]});
+      slate.push_back({candidate, s_.probability_[candidate], s_.explorer_probability_[candidate], candidate == BestOpen()});
       s_.is_placed_[candidate] = 1;
     }
   }
 
  private:
-  void FindBaseRanks() {
-    if (!input_.base_rank.empty()) {
-      base_rank_ = input_.base_rank;
-      return;
+  int32_t BestOpen() const {
+    int32_t best = s_.open_by_tie_.front();
+    for (int32_t candidate : s_.open_by_tie_) {
+      if (s_.mean_[candidate] > s_.mean_[best]) best = candidate;
     }
+    return best;
+  }
+
+  void Adjust(absl::Span<const double> from, std::vector<double>& to) const {
+    CopyScores(from, to);
+    for (size_t i = 0; i < to.size(); ++i) {
+      if (std::isfinite(to[i])) to[i] -= s_.shrink_[i] * std::abs(to[i]) + s_.lower_[i];
+    }
+  }
+
+  void AdjustScores() {
+    Adjust(input_.mean, s_.mean_);
+    const bool ranks_by_bound = input_.explorer.kind == ExplorerKind::kUpperBound && !input_.upper_bound.empty();
+    if (ranks_by_bound) Adjust(input_.upper_bound, s_.upper_bound_);
+    if (!has_bag_) return;
+    s_.adjusted_bag_ = *input_.bag_scores;
+    for (Eigen::Index i = 0; i < s_.adjusted_bag_.rows(); ++i) {
+      const float shrink = static_cast<float>(s_.shrink_[static_cast<size_t>(i)]);
+      const float lower = static_cast<float>(s_.lower_[static_cast<size_t>(i)]);
+      if (shrink == 0 && lower == 0) continue;
+      for (Eigen::Index m = 0; m < s_.adjusted_bag_.cols(); ++m) {
+        float& score = s_.adjusted_bag_(i, m);
+        score -= shrink * std::abs(score) + lower;
+      }
+    }
+    bag_ = &s_.adjusted_bag_;
+    s_.winners_.Reset();
+  }
+
+  static void CopyScores(absl::Span<const double> from, std::vector<double>& to) {
+    to.assign(from.begin(), from.end());
+    for (double& score : to) {
+      if (std::isnan(score)) score = -std::numeric_limits<double>::infinity();
+    }
+  }
+
+  // Places by score, and in the base order, where somebody asks for them.
+  void FindRanks() {
+    const bool is_bounded =
+        input_.random.kind == RandomKind::kBounded && (input_.random.share > 0 || input_.forced_shuffle);
+    const bool is_shuffle = input_.explorer.kind == ExplorerKind::kBoundedShuffle;
+    if (is_shuffle || (is_bounded && input_.base_rank.empty())) RankByMean();
+    base_rank_ = input_.base_rank.empty() ? absl::Span<const int32_t>(s_.own_base_) : input_.base_rank;
+  }
+
+  void RankByMean() {
     const std::vector<double>& mean = s_.mean_;
     const absl::Span<const int32_t> tie_rank = input_.tie_rank;
     s_.order_.assign(s_.by_tie_.begin(), s_.by_tie_.end());
@@ -109,7 +165,6 @@ class SlateDraw {
     });
     s_.own_base_.resize(s_.order_.size());
     for (size_t rank = 0; rank < s_.order_.size(); ++rank) s_.own_base_[s_.order_[rank]] = static_cast<int32_t>(rank);
-    base_rank_ = s_.own_base_;
   }
 
   // True if a candidate is open that was not before.
@@ -128,18 +183,51 @@ class SlateDraw {
     return some_opened;
   }
 
-  int32_t Forced(int slot) {
-    if (!input_.forced_shuffle || input_.random.kind != RandomKind::kBounded) return -1;
+  int32_t FirstOpen(absl::Span<const int32_t> rank) const {
     int32_t first = s_.open_by_tie_.front();
     for (int32_t candidate : s_.open_by_tie_) {
-      if (base_rank_[candidate] < base_rank_[first]) first = candidate;
+      if (rank[candidate] < rank[first]) first = candidate;
     }
+    return first;
+  }
+
+  int32_t Forced(int slot) {
+    if (!input_.forced_shuffle || input_.random.kind != RandomKind::kBounded) return -1;
+    const int32_t first = FirstOpen(base_rank_);
     if (int64_t{base_rank_[first]} > int64_t{slot} - input_.random.reach) return -1;
     winners_skipped_opening_ = true;  // the bag is not looked at in this slot
     return first;
   }
 
-  int64_t Distance(int32_t candidate, int slot) const { return std::abs(int64_t{base_rank_[candidate]} - slot); }
+  static int64_t Distance(absl::Span<const int32_t> rank, int32_t candidate, int slot) {
+    return std::abs(int64_t{rank[candidate]} - slot);
+  }
+
+  // How far from the slot a draw reaches: `reach` places, or as far as the nearest open candidate. `count`: how many are within.
+  int64_t ReachOf(absl::Span<const int32_t> rank, int slot, int reach, int64_t& count) const {
+    int64_t nearest = std::numeric_limits<int64_t>::max();
+    for (int32_t candidate : s_.open_by_tie_) nearest = std::min(nearest, Distance(rank, candidate, slot));
+    const int64_t within = std::max<int64_t>(nearest, reach);
+    count = std::count_if(s_.open_by_tie_.begin(), s_.open_by_tie_.end(),
+                          [&](int32_t candidate) { return Distance(rank, candidate, slot) <= within; });
+    return within;
+  }
+
+  void Shuffle(int slot, absl::Span<double> probability) const {
+    std::fill(probability.begin(), probability.end(), 0.0);
+    const absl::Span<const int32_t> rank = s_.own_base_;
+    const int32_t first = FirstOpen(rank);
+    if (int64_t{rank[first]} <= int64_t{slot} - input_.explorer.reach) {
+      probability[first] = 1;
+    } else {
+      int64_t count = 0;
+      const int64_t within = ReachOf(rank, slot, input_.explorer.reach, count);
+      for (int32_t candidate : s_.open_by_tie_) {
+        if (Distance(rank, candidate, slot) <= within) probability[candidate] = 1 / static_cast<double>(count);
+      }
+    }
+    MixEpsilon(input_.explorer.epsilon, s_.open_by_tie_, probability);
+  }
 
   void MixRandom(int slot, absl::Span<const double> explorer_probability, absl::Span<double> probability) {
     const double share = input_.random.share;
@@ -148,24 +236,20 @@ class SlateDraw {
       return;
     }
     for (size_t i = 0; i < probability.size(); ++i) probability[i] = (1 - share) * explorer_probability[i];
-    int64_t reach = std::numeric_limits<int64_t>::max();
-    int64_t num_within = static_cast<int64_t>(s_.open_by_tie_.size());
+    int64_t count = static_cast<int64_t>(s_.open_by_tie_.size());
     const bool is_bounded = input_.random.kind == RandomKind::kBounded;
-    if (is_bounded) {
-      for (int32_t candidate : s_.open_by_tie_) reach = std::min(reach, Distance(candidate, slot));
-      reach = std::max<int64_t>(reach, input_.random.reach);
-      num_within = std::count_if(s_.open_by_tie_.begin(), s_.open_by_tie_.end(),
-                                 [&](int32_t candidate) { return Distance(candidate, slot) <= reach; });
-    }
-    const double part = share / static_cast<double>(num_within);
+    const int64_t within = is_bounded ? ReachOf(base_rank_, slot, input_.random.reach, count) : 0;
+    const double part = share / static_cast<double>(count);
     for (int32_t candidate : s_.open_by_tie_) {
-      if (!is_bounded || Distance(candidate, slot) <= reach) probability[candidate] += part;
+      if (!is_bounded || Distance(base_rank_, candidate, slot) <= within) probability[candidate] += part;
     }
   }
 
   const SlateInput& input_;
   SlateScratch& s_;
   absl::Span<const int32_t> base_rank_;
+  absl::Span<const double> explorer_score_;
+  const FloatRowMatrix* bag_ = nullptr;  // as the rules left it
   bool has_bag_ = false;
   bool winners_skipped_opening_ = false;
 };
@@ -180,13 +264,18 @@ absl::Status CheckRandomShare(const RandomShare& random) {
 }
 
 void DrawSlate(const SlateInput& input, Rng& rng, SlateScratch& scratch, std::vector<SlateSlot>& slate) {
-  DrawSlate(
-      input, [](absl::Span<const SlateSlot>, absl::Span<uint8_t>) {}, rng, scratch, slate);
+  DrawSlateWithRules(
+      input, [](absl::Span<const SlateSlot>, SlateChange&) {}, rng, scratch, slate);
 }
 
 void DrawSlate(const SlateInput& input, SlateMask mask, Rng& rng, SlateScratch& scratch,
                std::vector<SlateSlot>& slate) {
-  SlateDraw(input, scratch).Draw(mask, rng, slate);
+  DrawSlateWithRules(
+      input, [mask](absl::Span<const SlateSlot> placed, SlateChange& change) { mask(placed, change.allowed); }, rng, scratch, slate);
+}
+
+void DrawSlateWithRules(const SlateInput& input, SlateRule rule, Rng& rng, SlateScratch& scratch, std::vector<SlateSlot>& slate) {
+  SlateDraw(input, scratch).Draw(rule, rng, slate);
 }
 
 void SlotDistribution(const SlateInput& input, int slot, absl::Span<const uint8_t> placed, SlateScratch& scratch,

@@ -47,6 +47,7 @@ inline Policy MakeLinear(const std::string& name) {
   policy.name = name;
   policy.kind = PolicyKind::kLinear;
   policy.ridge = 1;
+  policy.ridge_set = true;
   policy.features.features = {ConstantFeature(), NumericFeature("a", {FactScope::kCandidate, "a"}),
                               NumericFeature("b", {FactScope::kCandidate, "b"})};
   return policy;

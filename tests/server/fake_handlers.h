@@ -96,6 +96,7 @@ class FakeHandlers : public Handlers {
     Later("UpsertCustomers", std::move(done));
   }
   absl::Status GetCustomer(const v1::GetCustomerRequest&, v1::CustomerProfile*) override { return Count("GetCustomer"); }
+  void Merge(const v1::MergeRequest&, v1::MergeResponse*, Done done) override { Later("Merge", std::move(done)); }
   void EraseCustomer(const v1::EraseCustomerRequest&, v1::EraseCustomerResponse*, Done done) override {
     Later("EraseCustomer", std::move(done));
   }

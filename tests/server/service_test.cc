@@ -47,6 +47,7 @@ std::vector<Call> AllUnaryCalls() {
       MakeCall<C>(Method::kDeleteOffer, c, &C::Stub::DeleteOffer),
       MakeCall<U>(Method::kUpsertCustomers, c, &U::Stub::UpsertCustomers),
       MakeCall<U>(Method::kGetCustomer, c, &U::Stub::GetCustomer),
+      MakeCall<U>(Method::kMerge, c, &U::Stub::Merge),
       MakeCall<U>(Method::kEraseCustomer, c, &U::Stub::EraseCustomer),
       MakeCall<A>(Method::kSetPlacement, a, &A::Stub::SetPlacement),
       MakeCall<A>(Method::kListPlacements, a, &A::Stub::ListPlacements),

@@ -360,6 +360,7 @@ TEST_F(FoldTest, AnotherRidgeKeepsTheModelAndAnotherHalfLifeBeginsOne) {
   Decide("d", {"o1"});
   const Sequence model = model_sequence();
   model_.ridge = 3;
+  model_.ridge_set = true;
   log_.Write(now_, PolicySet{model_});
   EXPECT_EQ(model_sequence(), model);
   EXPECT_EQ(statistics().num_shown(), 1);

@@ -275,6 +275,24 @@ TEST(LinearPolicyTest, BitsAreTheSameInEveryBuild) {
   EXPECT_EQ(hash(&deviation, sizeof(deviation), found), 8871830304084827057u);
 }
 
+TEST(LinearPolicyTest, DeviationsOfManyRowsAreThoseOfEach) {
+  for (const int d : {1, 3, 8, 45}) {
+    auto policy = LinearPolicy::Publish(Learn(RandomLog(d, 60, 31), d), Parameters());
+    ASSERT_OK(policy);
+    Rng rng(d);
+    FloatRowMatrix x(7, d);
+    for (float& value : x.reshaped()) value = static_cast<float>(rng.NextNormal());
+    RowMatrix scratch;
+    std::vector<double> found;
+    policy->Deviations(x, scratch, found);
+    ASSERT_EQ(found.size(), 7u);
+    for (int i = 0; i < 7; ++i) EXPECT_NEAR(found[i], policy->Deviation(x.row(i).transpose()), 1e-12 * found[i]);
+    std::vector<double> alone;  // a row's deviation does not depend on the others, to the bit
+    policy->Deviations(x.row(3), scratch, alone);
+    EXPECT_EQ(alone[0], found[3]);
+  }
+}
+
 TEST(LinearPolicyTest, RefusesParametersOutOfRange) {
   const LinearStatistics statistics(2);
   const auto publish = [&](auto change) {

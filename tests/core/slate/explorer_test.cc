@@ -1,10 +1,12 @@
 #include "core/slate/explorer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "absl/strings/str_cat.h"
 #include "core/rng.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/status_matchers.h"
@@ -75,6 +77,88 @@ TEST(ExplorerGoldenTest, EpsilonGreedy) {
     const std::vector<double> found = Distribution({ExplorerKind::kEpsilonGreedy, 0.1}, scores, {}, {0, 1, 2, 3, 4});
     for (size_t i = 0; i < 5; ++i) EXPECT_NEAR(found[i], set["epsilon_greedy_0_1"][i].get<double>(), 1e-12);
   }
+}
+
+nlohmann::json ExplorerGoldens() { return nlohmann::json::parse(ReadWholeFile(*SharedData("goldens/bandit/explorers.json"))); }
+
+TEST(ExplorerGoldenTest, InverseGapAndSoftmax) {
+  SKIP_WITHOUT_SHARED_DATA("goldens/bandit/explorers.json");
+  const nlohmann::json golden = ExplorerGoldens();
+  int checked = 0;
+  for (const auto& set : golden["sets"]) {
+    const std::vector<double> scores = set["scores"];
+    const auto expect = [&](ExplorerKind kind, double strength, const nlohmann::json& expected) {
+      const std::vector<double> found = Distribution({kind, 0, strength}, scores, {}, {0, 1, 2, 3, 4});
+      for (size_t i = 0; i < 5; ++i) EXPECT_NEAR(found[i], expected[i].get<double>(), 1e-12);
+      ++checked;
+    };
+    for (const double gamma : {1.0, 10.0, 1000.0}) {
+      expect(ExplorerKind::kInverseGap, gamma, set["inverse_gap"][absl::StrCat("gamma_", gamma)]);
+    }
+    for (const double t : {1.0, 0.1}) expect(ExplorerKind::kSoftmax, t, set["softmax"][absl::StrCat("temperature_", t)]);
+  }
+  EXPECT_EQ(checked, 25);
+}
+
+TEST(ExplorerGoldenTest, PlackettLuce) {
+  SKIP_WITHOUT_SHARED_DATA("goldens/bandit/explorers.json");
+  const nlohmann::json golden = ExplorerGoldens();
+  int checked = 0;
+  for (const auto& set : golden["sets"]) {
+    const std::vector<double> scores = set["scores"];
+    for (const double t : {1.0, 0.1}) {
+      for (const auto& [slate, expected] : set["plackett_luce"][absl::StrCat("temperature_", t)].items()) {
+        std::vector<int32_t> open = {0, 1, 2, 3, 4};
+        double whole = 1;
+        for (size_t slot = 0; slot < 3; ++slot) {
+          const int32_t shown = slate[2 * slot] - '0';
+          const double p = Distribution({ExplorerKind::kSoftmax, 0, t}, scores, {}, open)[static_cast<size_t>(shown)];
+          ASSERT_NEAR(p, expected[slot + 1].get<double>(), 1e-12) << slate;
+          whole *= p;
+          open.erase(std::find(open.begin(), open.end(), shown));
+        }
+        ASSERT_NEAR(whole, expected[0].get<double>(), 1e-12) << slate;
+        ++checked;
+      }
+    }
+  }
+  EXPECT_EQ(checked, 5 * 2 * 60);
+}
+
+TEST(ExplorerTest, StrengthIsInUnitsOfTheResidualDeviation) {
+  EXPECT_EQ(ResolveExplorer({ExplorerKind::kSoftmax, 0, 0.1}, 2, 100).strength, 0.2);
+  EXPECT_EQ(ResolveExplorer({ExplorerKind::kInverseGap, 0, 3}, 2, 100).strength, 15);
+  EXPECT_EQ(ResolveExplorer({ExplorerKind::kInverseGap, 0, 3}, 2, 0).strength, 1.5);  // before anything was seen
+  EXPECT_EQ(ResolveExplorer({ExplorerKind::kUpperBound, 0, 3}, 2, 100).strength, 3);
+}
+
+TEST(ExplorerTest, ADeviationOfZeroIsGreedy) {
+  for (const ExplorerKind kind : {ExplorerKind::kSoftmax, ExplorerKind::kInverseGap}) {
+    const std::vector<double> p = Distribution(ResolveExplorer({kind, 0, 1}, 0, 10), {1, 3, 2}, {}, {0, 1, 2});
+    EXPECT_EQ(p[1], 1);
+    EXPECT_LT(p[0] + p[2], 1e-290);
+  }
+}
+
+TEST(ExplorerTest, AnInverseGapOfStrengthZeroIsEven) {
+  const ExplorerSpec spec = ResolveExplorer({ExplorerKind::kInverseGap, 0, 0}, 0, 10);
+  EXPECT_THAT(Distribution(spec, {1, 3}, {}, {0, 1}), ElementsAre(0.5, 0.5));
+  EXPECT_THAT(Distribution(spec, {1, -kInf, 3, 3}, {}, {0, 1, 2, 3}), ElementsAre(0.25, 0, 0.5, 0.25));
+}
+
+TEST(ExplorerTest, AScoreOfMinusInfinityIsDrawnByEpsilonOnly) {
+  for (const ExplorerKind kind : {ExplorerKind::kSoftmax, ExplorerKind::kInverseGap}) {
+    const std::vector<double> p = Distribution({kind, 0.2, 0.5}, {1, -kInf, 1}, {}, {0, 1, 2});
+    EXPECT_NEAR(p[1], 0.2 / 3, 1e-15);
+    EXPECT_NEAR(p[0] + p[1] + p[2], 1, 1e-15);
+    EXPECT_THAT(Distribution({kind, 0, 0.5}, {-kInf, -kInf}, {}, {1, 0}), ElementsAre(0, 1));
+  }
+}
+
+TEST(ExplorerTest, RefusesStrengthAndReachOutOfRange) {
+  EXPECT_THAT(CheckExplorer({ExplorerKind::kSoftmax, 0, -1}), StatusIs(absl::StatusCode::kInvalidArgument, "strength: expected"));
+  EXPECT_THAT(CheckExplorer({ExplorerKind::kSoftmax, 0, kInf}), StatusIs(absl::StatusCode::kInvalidArgument, "strength: expected"));
+  EXPECT_THAT(CheckExplorer({ExplorerKind::kBoundedShuffle, 0, 0, -1}), StatusIs(absl::StatusCode::kInvalidArgument, "reach: expected"));
 }
 
 int32_t SlowWinner(const FloatRowMatrix& scores, const std::vector<int32_t>& open_by_tie, int member) {

@@ -20,6 +20,7 @@ struct Case {
   FloatRowMatrix bag_scores;
   std::vector<int32_t> tie_rank, base_rank;
   std::vector<uint8_t> allowed;
+  std::vector<double> upper_bound;
   bool has_bag = false;
   int slots = 0;
   ExplorerSpec explorer;
@@ -31,6 +32,7 @@ struct Case {
     SlateInput input;
     input.num_candidates = n();
     input.mean = mean;
+    input.upper_bound = upper_bound;
     input.bag_scores = has_bag ? &bag_scores : nullptr;
     input.tie_rank = tie_rank;
     input.base_rank = base_rank;
@@ -76,7 +78,11 @@ Case RandomCase(uint64_t seed) {
   c.bag_scores.resize(n, 1 + rng.NextBits() % 40);
   for (float& score : c.bag_scores.reshaped()) score = static_cast<float>(rng.NextBits() % 7);
   c.slots = static_cast<int>(rng.NextBits() % 9);
-  c.explorer = {static_cast<ExplorerKind>(rng.NextBits() % 3), rng.NextUniform() < 0.5 ? 0 : rng.NextUniform()};
+  c.explorer = {static_cast<ExplorerKind>(rng.NextBits() % 7), rng.NextUniform() < 0.5 ? 0 : rng.NextUniform(),
+                rng.NextUniform() < 0.2 ? 0 : 3 * rng.NextUniform(), static_cast<int>(rng.NextBits() % 5)};
+  if (rng.NextUniform() < 0.5) {
+    for (int i = 0; i < n; ++i) c.upper_bound.push_back(static_cast<double>(rng.NextBits() % 6));
+  }
   c.random = {rng.NextUniform() < 0.3 ? 0 : rng.NextUniform(), static_cast<RandomKind>(rng.NextBits() % 2),
               static_cast<int>(rng.NextBits() % 5)};
   c.forced_shuffle = rng.NextUniform() < 0.3;
@@ -375,7 +381,7 @@ void ExpectFrequencies(const Case& c, int draws, uint64_t seed) {
   EXPECT_NEAR(inverse, possible, 6 * std::sqrt((second - possible * possible) / draws) + 1e-9);
 }
 
-constexpr int kSlowDraws = 1500000;
+constexpr int kSlowDraws = 10'000'000;
 
 TEST(SlateFrequencyTest, ThompsonWithEpsilonAndShare) {
   ExpectFrequencies(BagCase(ExplorerKind::kThompson, 0.1, {0.3, RandomKind::kBounded, 2}), 50000, 1);
@@ -392,6 +398,28 @@ TEST(SlateFrequencySlow, ThompsonWithBoundedShare) {
 }
 TEST(SlateFrequencySlow, EpsilonGreedyWithBoundedShare) {
   ExpectFrequencies(BagCase(ExplorerKind::kEpsilonGreedy, 0.2, {0.1, RandomKind::kBounded, 1}), kSlowDraws, 6);
+}
+TEST(SlateFrequencySlow, EpsilonGreedyMasked) { ExpectFrequencies(BagCase(ExplorerKind::kEpsilonGreedy, 0.3, {}), kSlowDraws, 8); }
+TEST(SlateFrequencySlow, Greedy) { ExpectFrequencies(BagCase(ExplorerKind::kGreedy, 0, {0.3, RandomKind::kUniform, 0}), kSlowDraws, 9); }
+TEST(SlateFrequencySlow, Softmax) {
+  Case c = BagCase(ExplorerKind::kSoftmax, 0.02, {0.1, RandomKind::kBounded, 1});
+  c.explorer.strength = 0.1;
+  ExpectFrequencies(c, kSlowDraws, 10);
+}
+TEST(SlateFrequencySlow, InverseGap) {
+  Case c = BagCase(ExplorerKind::kInverseGap, 0, {0.1, RandomKind::kUniform, 0});
+  c.explorer.strength = 20;
+  ExpectFrequencies(c, kSlowDraws, 11);
+}
+TEST(SlateFrequencySlow, UpperBound) {
+  Case c = BagCase(ExplorerKind::kUpperBound, 0.1, {0.1, RandomKind::kBounded, 2});
+  c.upper_bound = {0.1, 0.5, 0.9, 0.4, 0.3, 0.2};
+  ExpectFrequencies(c, kSlowDraws, 12);
+}
+TEST(SlateFrequencySlow, BoundedShuffle) {
+  Case c = BagCase(ExplorerKind::kBoundedShuffle, 0.05, {0.1, RandomKind::kUniform, 0});
+  c.explorer.reach = 1;
+  ExpectFrequencies(c, kSlowDraws, 13);
 }
 TEST(SlateFrequencySlow, ForcedShuffle) {
   Case c = BagCase(ExplorerKind::kGreedy, 0, {1, RandomKind::kBounded, 2});

@@ -46,12 +46,45 @@ inline std::pair<std::vector<double>, std::vector<double>> ReferenceSlotDistribu
     }
   }
   const double epsilon = input.explorer.kind == ExplorerKind::kGreedy ? 0 : input.explorer.epsilon;
+  const auto score = [&](int i) {
+    const bool by_bound = input.explorer.kind == ExplorerKind::kUpperBound && !input.upper_bound.empty();
+    return clean(by_bound ? input.upper_bound[i] : input.mean[i]);
+  };
+  const double strength = input.explorer.strength;
   const int members = input.bag_scores == nullptr ? 0 : static_cast<int>(input.bag_scores->cols()) - 1;
   if (input.explorer.kind == ExplorerKind::kThompson && members > 0) {
     for (int m = 1; m <= members; ++m)
       explorer[best([&](int i) { return (*input.bag_scores)(i, m); })] += (1 - epsilon) / members;
+  } else if (const int top = best(score); input.explorer.kind == ExplorerKind::kSoftmax && strength > 0 && std::isfinite(score(top))) {
+    double sum = 0;
+    for (int i : open) sum += std::exp((score(i) - score(top)) / strength);
+    for (int i : open) explorer[i] = (1 - epsilon) * std::exp((score(i) - score(top)) / strength) / sum;
+  } else if (input.explorer.kind == ExplorerKind::kInverseGap && std::isfinite(score(top))) {
+    double rest = 1;
+    for (int i : open) {
+      if (i != top && std::isfinite(score(i))) rest -= explorer[i] = 1 / (static_cast<double>(open.size()) + strength * (score(top) - score(i)));
+    }
+    explorer[top] = rest;
+    for (int i : open) explorer[i] *= 1 - epsilon;
+  } else if (input.explorer.kind == ExplorerKind::kBoundedShuffle) {
+    std::vector<int> own(n), order(n);
+    for (int i = 0; i < n; ++i) order[i] = i;
+    std::sort(order.begin(), order.end(), [&](int a, int b) {
+      return std::pair(-clean(input.mean[a]), input.tie_rank[a]) < std::pair(-clean(input.mean[b]), input.tie_rank[b]);
+    });
+    for (int i = 0; i < n; ++i) own[order[i]] = i;
+    std::vector<int> near;
+    for (int i : open) {
+      if (own[i] <= slot - input.explorer.reach && (near.empty() || own[i] < own[near[0]])) near.assign(1, i);
+    }
+    for (int distance = input.explorer.reach; near.empty(); ++distance) {
+      for (int i : open) {
+        if (std::abs(own[i] - slot) <= distance) near.push_back(i);
+      }
+    }
+    for (int i : near) explorer[i] += (1 - epsilon) / static_cast<double>(near.size());
   } else {
-    explorer[best([&](int i) { return input.mean[i]; })] += 1 - epsilon;
+    explorer[top] += 1 - epsilon;
   }
   for (int i : open) explorer[i] += epsilon / static_cast<double>(open.size());
   std::vector<int> within;
