@@ -26,8 +26,10 @@ class PoissonOne {
     }
   }
 
-  int Draw(uint32_t bits) const {
-    int k = 0;
+  double Draw(uint32_t bits) const {
+    // 98 in 100 draws are at most 3; adding up comparisons is faster than guessing which.
+    int k = (bits >= cumulative_[0]) + (bits >= cumulative_[1]) + (bits >= cumulative_[2]) + (bits >= cumulative_[3]);
+    if (k < 4) return k;
     while (k < static_cast<int>(cumulative_.size()) && bits >= cumulative_[static_cast<size_t>(k)]) ++k;
     return k;
   }
@@ -35,12 +37,6 @@ class PoissonOne {
  private:
   std::array<uint32_t, 12> cumulative_;
 };
-
-void AddTimes(int times, absl::Span<const double> row, std::vector<double>& totals) {
-  if (times == 0) return;
-  const double factor = times;
-  for (size_t column = 0; column < row.size(); ++column) totals[column] += factor * row[column];
-}
 
 double Quantile(const std::vector<double>& sorted, double share) {
   const double rank = share * static_cast<double>(sorted.size() - 1);
@@ -51,30 +47,30 @@ double Quantile(const std::vector<double>& sorted, double share) {
 
 }  // namespace
 
-std::vector<std::vector<double>> BootstrapTotals(const ClusterSums& sums, const BootstrapOptions& options) {
+Eigen::MatrixXd BootstrapTotals(const ClusterSums& sums, const BootstrapOptions& options) {
   const PoissonOne poisson;
-  const auto replicates = static_cast<size_t>(options.replicates);
-  std::vector<std::vector<double>> totals(replicates, std::vector<double>(static_cast<size_t>(sums.width()), 0));
+  Eigen::MatrixXd totals = Eigen::MatrixXd::Zero(sums.width(), options.replicates);
+  const auto row = [&sums](size_t cluster) { return Eigen::Map<const Eigen::VectorXd>(sums[cluster].data(), sums.width()); };
   for (size_t begin = 0; begin < sums.size(); begin += kBlock) {
     const size_t end = std::min(begin + kBlock, sums.size());
-    for (size_t replicate = 0; replicate < replicates; ++replicate) {
-      Rng rng(MixHash(MixHash(options.seed, replicate), begin));
+    for (int replicate = 0; replicate < options.replicates; ++replicate) {
+      Rng rng(MixHash(MixHash(options.seed, static_cast<uint64_t>(replicate)), begin));
       for (size_t cluster = begin; cluster < end; cluster += 2) {
         const uint64_t bits = rng.NextBits();
-        AddTimes(poisson.Draw(static_cast<uint32_t>(bits)), sums[cluster], totals[replicate]);
-        if (cluster + 1 < end) AddTimes(poisson.Draw(static_cast<uint32_t>(bits >> 32)), sums[cluster + 1], totals[replicate]);
+        totals.col(replicate) += poisson.Draw(static_cast<uint32_t>(bits)) * row(cluster);
+        if (cluster + 1 < end) totals.col(replicate) += poisson.Draw(static_cast<uint32_t>(bits >> 32)) * row(cluster + 1);
       }
     }
   }
   return totals;
 }
 
-std::pair<double, double> PercentileInterval95(const std::vector<std::vector<double>>& totals,
+std::pair<double, double> PercentileInterval95(const Eigen::MatrixXd& totals,
                                                absl::Span<const ColumnRatio> ratios) {
   std::vector<double> values;
-  values.reserve(totals.size());
-  for (const std::vector<double>& replicate : totals) {
-    const double value = SumOfRatios(replicate, ratios);
+  values.reserve(static_cast<size_t>(totals.cols()));
+  for (Eigen::Index replicate = 0; replicate < totals.cols(); ++replicate) {
+    const double value = SumOfRatios({totals.col(replicate).data(), static_cast<size_t>(totals.rows())}, ratios);
     if (!std::isnan(value)) values.push_back(value);
   }
   if (values.empty()) return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};

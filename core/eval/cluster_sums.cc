@@ -53,7 +53,8 @@ double SumOfRatios(absl::Span<const double> totals, absl::Span<const ColumnRatio
   return value;
 }
 
-double InfluenceVariance(const ClusterSums& sums, absl::Span<const double> totals, absl::Span<const ColumnRatio> ratios) {
+double InfluenceVariance(const ClusterSums& sums, absl::Span<const double> totals,
+                         absl::Span<const ColumnRatio> ratios) {
   std::vector<double> coefficients(totals.size(), 0);  // of a cluster's sums in its influence
   for (const ColumnRatio& ratio : ratios) {
     const double numerator = totals[static_cast<size_t>(ratio.numerator)];

@@ -8,18 +8,20 @@
 
 namespace offerd {
 
-// Sums of some columns over each cluster of a log: the rows of one customer, or of one decision where no customer is named.
-// Clusters are independent of each other, rows within one need not be.
+// Sums of some columns over each cluster of a log: the rows of one customer, or of one decision where no customer is
+// named. Clusters are independent of each other, rows within one need not be.
 //
-// Source  Wolter, Introduction to Variance Estimation, 2nd ed., chapter 2 (random groups): past kMaxClusters, clusters join
-//         those there are, by their key or in turn, so that the groups are as independent as the clusters were. A variance
-//         from 262,144 groups has a relative standard deviation of about 0.3 % for that reason.
+// Source  Wolter, Introduction to Variance Estimation, 2nd ed., chapter 2 (random groups): past kMaxClusters, clusters
+// join
+//         those there are, by their key or in turn, so that the groups are as independent as the clusters were. A
+//         variance from 262,144 groups has a relative standard deviation of about 0.3 % for that reason.
 // Cost    At most kMaxClusters x width numbers, whatever the log's length. Of and Next O(1) on average.
 class ClusterSums {
  public:
   explicit ClusterSums(int width) : width_(width) {}
 
-  // The sums of a new cluster, and of the cluster with this key. Good until the next call of a method that is not const.
+  // The sums of a new cluster, and of the cluster with this key. Good until the next call of a method that is not
+  // const.
   double* Next();
   double* Of(uint64_t key);
 
@@ -59,6 +61,7 @@ double SumOfRatios(absl::Span<const double> totals, absl::Span<const ColumnRatio
 // unclustered rows this is the usual variance of a mean. C >= 2.
 //
 // Source  Cochran, Sampling Techniques, 3rd ed., section 6.3 (ratios) and 9A.4 (clusters).
-double InfluenceVariance(const ClusterSums& sums, absl::Span<const double> totals, absl::Span<const ColumnRatio> ratios);
+double InfluenceVariance(const ClusterSums& sums, absl::Span<const double> totals,
+                         absl::Span<const ColumnRatio> ratios);
 
 }  // namespace offerd

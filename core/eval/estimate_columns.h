@@ -8,8 +8,9 @@
 
 namespace offerd {
 
-// Which columns of ClusterSums some estimators need, what a decision adds to them, and how an estimate is read off their
-// totals. Every estimator of estimator.h is a sum of ratios of such totals, so one table gives all values and intervals.
+// Which columns of ClusterSums some estimators need, what a decision adds to them, and how an estimate is read off
+// their totals. Every estimator of estimator.h is a sum of ratios of such totals, so one table gives all values and
+// intervals.
 class EstimateColumns {
  public:
   // Columns that every log has. Weights, residuals and target probabilities are those of single rows.
@@ -29,8 +30,8 @@ class EstimateColumns {
 
  private:
   int PositionColumn(size_t estimator, int position) const;
-  void AddSelfNormalized(size_t estimator, absl::Span<const LoggedAction> actions, absl::Span<const double> prefix_weights,
-                         double* sums) const;
+  void AddSelfNormalized(size_t estimator, absl::Span<const LoggedAction> actions,
+                         absl::Span<const double> prefix_weights, double* sums) const;
 
   std::vector<Estimator> estimators_;
   std::vector<int> rank_;  // among the self-normalised slate estimators

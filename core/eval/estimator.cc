@@ -45,15 +45,14 @@ absl::Status Wrong(absl::string_view text, absl::string_view what) {
 }
 
 absl::StatusOr<double> ParseParameter(absl::string_view text, const Name& name, absl::string_view declaration) {
-  const std::pair<absl::string_view, absl::string_view> parts =
-      absl::StrSplit(declaration, absl::MaxSplits('=', 1));
+  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(declaration, absl::MaxSplits('=', 1));
   if (parts.first != name.parameter) {
     return Wrong(text, absl::StrCat("expected ", name.name, ":", name.parameter, "=NUMBER, got ", declaration));
   }
   double value = 0;
   if (!absl::SimpleAtod(parts.second, &value) || !std::isfinite(value) || value < 0 || value > name.largest_parameter ||
       (value == 0 && parts.first == "max")) {
-    const absl::string_view expected = parts.first == "max"           ? "a number above 0"
+    const absl::string_view expected = parts.first == "max"          ? "a number above 0"
                                        : name.largest_parameter == 1 ? "a number from 0 to 1"
                                                                      : "a number that is at least 0";
     return Wrong(text, absl::StrCat(parts.first, ": expected ", expected, ", got \"", parts.second, "\""));
@@ -85,8 +84,8 @@ bool Estimator::leans_on_reward_model() const {
 }
 
 Propensity Estimator::propensity() const {
-  const bool is_marginal = !is_slate() || kind == EstimatorKind::kSlateIndependent ||
-                           kind == EstimatorKind::kSelfNormalizedSlateIndependent;
+  const bool is_marginal =
+      !is_slate() || kind == EstimatorKind::kSlateIndependent || kind == EstimatorKind::kSelfNormalizedSlateIndependent;
   return is_marginal ? Propensity::kMarginal : Propensity::kConditional;
 }
 

@@ -21,8 +21,8 @@ absl::Status CheckEstimator(const Estimator& estimator, const OffPolicyEvaluatio
                                                    PropensityName(options.propensity), hint));
   }
   if ((estimator.needs_q_target() || estimator.needs_q_logged()) && !options.has_reward_model) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("estimator ", estimator.text, ": expected the columns q_logged and q_target, got a log without them"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "estimator ", estimator.text, ": expected the columns q_logged and q_target, got a log without them"));
   }
   return absl::OkStatus();
 }
@@ -62,7 +62,8 @@ absl::Status OffPolicyEvaluation::AddDecision(absl::Span<const LoggedAction> act
     for (const LoggedAction& action : actions) prefix_weights_.push_back(product *= action.weight());
     if (product > kLargestMagnitude) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "propensity: expected a product large enough for a list's weight of at most 1e50, got a weight of ", product));
+          "propensity: expected a product large enough for a list's weight of at most 1e50, got a weight of ",
+          product));
     }
     weights_.Add(product);
   } else {
@@ -114,7 +115,7 @@ double OffPolicyEvaluation::EffectiveSamples(const Estimator& estimator) const {
 
 std::optional<Interval> OffPolicyEvaluation::IntervalOf(size_t estimator, IntervalKind kind, const Estimate& estimate,
                                                         const std::vector<double>& totals,
-                                                        const std::vector<std::vector<double>>& resamples) const {
+                                                        const Eigen::MatrixXd& resamples) const {
   if (!estimate.standard_error.has_value()) return std::nullopt;
   if (kind == IntervalKind::kBootstrap) {
     const auto [lo, hi] = PercentileInterval95(resamples, columns_.Ratios(estimator, ranges_.longest_list()));
@@ -130,12 +131,13 @@ std::optional<Interval> OffPolicyEvaluation::IntervalOf(size_t estimator, Interv
   return Interval{estimate.value - half, estimate.value + half};
 }
 
-absl::StatusOr<EvaluationReport> OffPolicyEvaluation::Report(IntervalKind interval, const BootstrapOptions& bootstrap) const {
+absl::StatusOr<EvaluationReport> OffPolicyEvaluation::Report(IntervalKind interval,
+                                                             const BootstrapOptions& bootstrap) const {
   if (decisions_ == 0) return absl::InvalidArgumentError("expected a log with decisions, got an empty one");
   const std::vector<double> totals = sums_.Totals();
   EvaluationReport report;
   report.diagnostics = Diagnose(totals);
-  std::vector<std::vector<double>> resamples;
+  Eigen::MatrixXd resamples;
   if (interval == IntervalKind::kBootstrap) resamples = BootstrapTotals(sums_, bootstrap);
   for (size_t i = 0; i < options_.estimators.size(); ++i) {
     const Estimator& estimator = options_.estimators[i];
@@ -144,8 +146,9 @@ absl::StatusOr<EvaluationReport> OffPolicyEvaluation::Report(IntervalKind interv
     estimate.estimator = estimator.text;
     estimate.value = SumOfRatios(totals, ratios);
     if (!std::isfinite(estimate.value)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "estimator ", estimator.text, ": expected rows that the target policy would choose, got only target probabilities of 0"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("estimator ", estimator.text,
+                       ": expected rows that the target policy would choose, got only target probabilities of 0"));
     }
     if (sums_.size() > 1) estimate.standard_error = std::sqrt(InfluenceVariance(sums_, totals, ratios));
     estimate.interval = IntervalOf(i, interval, estimate, totals, resamples);

@@ -23,11 +23,13 @@ enum class IntervalKind { kNormal, kBootstrap, kBernstein };
 // Intervals, 95 %, over clusters:
 //   normal     value +- 1.96 standard errors, by the influence function (cluster_sums.h).
 //   bootstrap  percentiles of 2,000 resamples of the clusters with a fixed seed (bootstrap.h).
-//   bernstein  Maurer and Pontil, COLT 2009, "Empirical Bernstein Bounds and Sample Variance Penalization", theorem 4, on both
-//              sides: value +- sqrt(2 V log(4 / .05)) + 7 R log(4 / .05) / (3 (C - 1)), with V the squared standard error, C
-//              the clusters and R the range of a cluster's influence: the largest weight seen x the range of the reward (as
-//              declared, or as seen), x the most rows of a cluster over their mean (term_ranges.h). The bound holds for means
-//              whose range was known beforehand; for ratios it is that of the linearised estimate.
+//   bernstein  Maurer and Pontil, COLT 2009, "Empirical Bernstein Bounds and Sample Variance Penalization", theorem 4,
+//   on both
+//              sides: value +- sqrt(2 V log(4 / .05)) + 7 R log(4 / .05) / (3 (C - 1)), with V the squared standard
+//              error, C the clusters and R the range of a cluster's influence: the largest weight seen x the range of
+//              the reward (as declared, or as seen), x the most rows of a cluster over their mean (term_ranges.h). The
+//              bound holds for means whose range was known beforehand; for ratios it is that of the linearised
+//              estimate.
 //
 // Shapes   A row is one shown action; a decision is a list of them. Values of slate estimators are per decision, others
 //          per row.
@@ -39,15 +41,16 @@ class OffPolicyEvaluation {
   struct Options {
     std::vector<Estimator> estimators;
     Propensity propensity = Propensity::kMarginal;
-    bool has_reward_model = false;  // q_logged and q_target are set
+    bool has_reward_model = false;            // q_logged and q_target are set
     std::optional<RewardRange> reward_range;  // declared; rewards outside are refused
   };
 
-  // InvalidArgument for no estimator, one that needs the other kind of propensities, or a reward model that is not there.
+  // InvalidArgument for no estimator, one that needs the other kind of propensities, or a reward model that is not
+  // there.
   static absl::StatusOr<OffPolicyEvaluation> Create(Options options);
 
-  // Rows of one decision in order of position, at least one. `cluster` tells customers apart, for all decisions or none.
-  // InvalidArgument for a field out of range, and for slate estimators unless positions are 1..k.
+  // Rows of one decision in order of position, at least one. `cluster` tells customers apart, for all decisions or
+  // none. InvalidArgument for a field out of range, and for slate estimators unless positions are 1..k.
   absl::Status AddDecision(absl::Span<const LoggedAction> actions, std::optional<uint64_t> cluster);
 
   // InvalidArgument for an empty log, and for an estimator that divides by weights that are all 0.
@@ -63,7 +66,7 @@ class OffPolicyEvaluation {
   double EffectiveSamples(const Estimator& estimator) const;
   std::optional<Interval> IntervalOf(size_t estimator, IntervalKind kind, const Estimate& estimate,
                                      const std::vector<double>& totals,
-                                     const std::vector<std::vector<double>>& resamples) const;
+                                     const Eigen::MatrixXd& resamples) const;
 
   // Fixed after construction.
   Options options_;

@@ -30,8 +30,8 @@ void TermRanges::Add(absl::Span<const LoggedAction> actions, absl::Span<const do
 
 TermRanges::Range TermRanges::Residual() const { return {reward_.low - q_logged_.high, reward_.high - q_logged_.low}; }
 
-// Of one row's term, or one decision's for slates. A ratio of weights is linearised, w (r - value), so 0 need not be in the
-// range of r - value: value is in the range of r.
+// Of one row's term, or one decision's for slates. A ratio of weights is linearised, w (r - value), so 0 need not be in
+// the range of r - value: value is in the range of r.
 double TermRanges::NumeratorRange(const Estimator& estimator) const {
   const double weight = estimator.LargestShrunkWeight(largest_weight_);
   switch (estimator.kind) {

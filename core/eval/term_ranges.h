@@ -10,8 +10,8 @@
 
 namespace offerd {
 
-// How far the terms of an estimate can lie apart, for bounds that need it: from the largest weights seen and the ranges of
-// rewards and modelled rewards, whatever met whatever in one row.
+// How far the terms of an estimate can lie apart, for bounds that need it: from the largest weights seen and the ranges
+// of rewards and modelled rewards, whatever met whatever in one row.
 class TermRanges {
  public:
   void Add(absl::Span<const LoggedAction> actions, absl::Span<const double> prefix_weights);

@@ -6,7 +6,8 @@
 namespace offerd {
 namespace {
 
-// The exponent and the first ten bits of the fraction of a double, for weights from 2^-40 to 2^40; others share the end bins.
+// The exponent and the first ten bits of the fraction of a double, for weights from 2^-40 to 2^40; others share the end
+// bins.
 constexpr int kDropBits = 52 - 10;
 constexpr uint64_t kFirst = std::bit_cast<uint64_t>(0x1p-40) >> kDropBits;
 constexpr uint64_t kLast = std::bit_cast<uint64_t>(0x1p40) >> kDropBits;

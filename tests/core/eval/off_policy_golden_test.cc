@@ -49,7 +49,8 @@ TEST_P(OpenBanditTest, EveryEstimatorIsThatOfObp) {
     names.push_back(EstimatorOfGolden(estimate["estimator"], parameter.is_null() ? 0 : parameter.get<double>()));
   }
   OffPolicyEvaluation evaluation = MakeEvaluation(names, Propensity::kMarginal);
-  const std::vector<LoggedAction> actions = ReadGoldenActions(std::string("goldens/ope/rows_") + GetParam() + ".csv.zst");
+  const std::vector<LoggedAction> actions =
+      ReadGoldenActions(std::string("goldens/ope/rows_") + GetParam() + ".csv.zst");
   ASSERT_EQ(actions.size(), golden["rows"].get<size_t>());
   for (const LoggedAction& action : actions) ASSERT_OK(evaluation.AddDecision({action}, std::nullopt));
 
@@ -64,7 +65,8 @@ TEST_P(OpenBanditTest, EveryEstimatorIsThatOfObp) {
     EXPECT_NEAR(estimate.interval->hi, expected[i]["normal_95"][1].get<double>(), 1e-10) << names[i];
     // obp resamples terms that are divided by the mean weight of the whole log, ours by that of each resample.
     const bool is_self_normalized = names[i] == "snips" || names[i] == "sndr";
-    ExpectBootstrap(bootstrap.estimates[i], expected[i]["bootstrap_95"], *estimate.standard_error, is_self_normalized ? 0.25 : 0.15);
+    ExpectBootstrap(bootstrap.estimates[i], expected[i]["bootstrap_95"], *estimate.standard_error,
+                    is_self_normalized ? 0.25 : 0.15);
     EXPECT_NEAR(estimate.effective_samples, golden["effective_sample"].get<double>(), 1e-6);
   }
   EXPECT_NEAR(normal.diagnostics.largest_weights_share, golden["weight_of_largest_1_percent"].get<double>(), 1e-5);
@@ -93,8 +95,10 @@ TEST(OpenBanditTest, ThePoorOverlapOfTheThompsonLogIsSaidWithItsNumbers) {
   using ::testing::HasSubstr;
   EXPECT_THAT(WarningsOn("bts_to_uniform", "ips"), ::testing::ElementsAre(HasSubstr("carry 26.9 % of all weight")));
   // The model says .0068 where the other log has .0046.
-  EXPECT_THAT(WarningsOn("bts_to_uniform", "dm"), ::testing::ElementsAre(HasSubstr("the reward model is off by -0.00369")));
-  EXPECT_THAT(WarningsOn("bts_to_uniform", "replay"), ::testing::Contains(HasSubstr("propensities from 0.000165 to 0.7253")));
+  EXPECT_THAT(WarningsOn("bts_to_uniform", "dm"),
+              ::testing::ElementsAre(HasSubstr("the reward model is off by -0.00369")));
+  EXPECT_THAT(WarningsOn("bts_to_uniform", "replay"),
+              ::testing::Contains(HasSubstr("propensities from 0.000165 to 0.7253")));
 }
 
 TEST(SlateGoldenTest, EveryEstimatorIsThatOfObp) {

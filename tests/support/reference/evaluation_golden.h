@@ -32,8 +32,8 @@ inline std::vector<LoggedAction> ReadGoldenActions(const std::string& relative_p
   return actions;
 }
 
-// goldens/slate/log.csv.zst: probabilities at the position itself, or given what stands above (its probabilities of a list's
-// top divided by those of the top one shorter).
+// goldens/slate/log.csv.zst: probabilities at the position itself, or given what stands above (its probabilities of a
+// list's top divided by those of the top one shorter).
 inline std::vector<std::vector<LoggedAction>> ReadGoldenSlates(bool is_marginal) {
   std::vector<std::vector<LoggedAction>> slates;
   double above = 1, target_above = 1;
@@ -49,7 +49,8 @@ inline std::vector<std::vector<LoggedAction>> ReadGoldenSlates(bool is_marginal)
       above = target_above = 1;
     }
     if (!is_marginal) {
-      const double top = GoldenDouble(row.at("pscore_cascade")), target_top = GoldenDouble(row.at("target_pscore_cascade"));
+      const double top = GoldenDouble(row.at("pscore_cascade")),
+                   target_top = GoldenDouble(row.at("target_pscore_cascade"));
       action.propensity = top / above;
       action.target_probability = target_top / target_above;
       above = top;
