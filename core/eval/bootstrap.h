@@ -18,8 +18,7 @@ struct BootstrapOptions {
 // estimators see the same resamples.
 //
 // Source   Chamandy, Muralidharan, Najmi, Naidu, Google 2012, "Estimating Uncertainty for Massive Data Streams".
-// Differs:
-//          over the clusters of ClusterSums, of which there is a limited number.
+//          Differs: over the clusters of ClusterSums, of which there is a limited number.
 // Returns  one column of sums.width() totals for each replicate.
 // Cost     O(replicates x clusters x width).
 Eigen::MatrixXd BootstrapTotals(const ClusterSums& sums, const BootstrapOptions& options);

@@ -12,16 +12,14 @@ namespace offerd {
 // named. Clusters are independent of each other, rows within one need not be.
 //
 // Source  Wolter, Introduction to Variance Estimation, 2nd ed., chapter 2 (random groups): past kMaxClusters, clusters
-// join
-//         those there are, by their key or in turn, so that the groups are as independent as the clusters were. A
+//         join those there are, by their key or in turn, so that the groups are as independent as the clusters were. A
 //         variance from 262,144 groups has a relative standard deviation of about 0.3 % for that reason.
 // Cost    At most kMaxClusters x width numbers, whatever the log's length. Of and Next O(1) on average.
 class ClusterSums {
  public:
   explicit ClusterSums(int width) : width_(width) {}
 
-  // The sums of a new cluster, and of the cluster with this key. Good until the next call of a method that is not
-  // const.
+  // The sums of a new cluster, and of the cluster with this key. Good until the next change.
   double* Next();
   double* Of(uint64_t key);
 

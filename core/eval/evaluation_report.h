@@ -59,8 +59,8 @@ struct EvaluationReport {
 // - fewer than 100 effective samples, always;
 // - fewer than 50 clusters: the interval is not to be relied on;
 // - the largest hundredth of the weights carries over 20 % of all weight, and this is a tail and not the plain
-// consequence of
-//   a target that seldom agrees with the log: the largest hundredth of the effective samples carries over 5 %;
+//   consequence of a target that seldom agrees with the log: the largest hundredth of the effective samples carries
+//   over 5 %;
 // - mean_weight is further than four standard errors from 1;
 // - a model that the estimator leans on is off by over four standard errors where the target policy goes;
 // - replay of a log with unequal propensities.

@@ -8,8 +8,7 @@ namespace offerd {
 // One shown action of a logged decision, with what a target policy would have done in its place.
 //
 // Units   Probabilities of the action at its position. Marginal: over all that could stand before it. Conditional:
-// given
-//         the actions that did stand before it; their product over the positions is the probability of the list.
+//         given the actions that did stand before it; their product over the positions is the probability of the list.
 struct LoggedAction {
   int position = 1;       // from 1
   double propensity = 1;  // of the policy that made the log; (0, 1]

@@ -23,13 +23,11 @@ enum class IntervalKind { kNormal, kBootstrap, kBernstein };
 // Intervals, 95 %, over clusters:
 //   normal     value +- 1.96 standard errors, by the influence function (cluster_sums.h).
 //   bootstrap  percentiles of 2,000 resamples of the clusters with a fixed seed (bootstrap.h).
-//   bernstein  Maurer and Pontil, COLT 2009, "Empirical Bernstein Bounds and Sample Variance Penalization", theorem 4,
-//   on both
-//              sides: value +- sqrt(2 V log(4 / .05)) + 7 R log(4 / .05) / (3 (C - 1)), with V the squared standard
-//              error, C the clusters and R the range of a cluster's influence: the largest weight seen x the range of
-//              the reward (as declared, or as seen), x the most rows of a cluster over their mean (term_ranges.h). The
-//              bound holds for means whose range was known beforehand; for ratios it is that of the linearised
-//              estimate.
+//   bernstein  value +- sqrt(2 V log(4 / .05)) + 7 R log(4 / .05) / (3 (C - 1)): both sides of Maurer and Pontil, COLT
+//              2009, "Empirical Bernstein Bounds and Sample Variance Penalization", theorem 4. V is the squared standard
+//              error, C the clusters, R the range of a cluster's influence: the largest weight seen x the range of the
+//              reward (as declared, or as seen) x the most rows of a cluster over their mean (term_ranges.h). The bound
+//              holds for means whose range was known beforehand; for ratios it is that of the linearised estimate.
 //
 // Shapes   A row is one shown action; a decision is a list of them. Values of slate estimators are per decision, others
 //          per row.
@@ -45,8 +43,8 @@ class OffPolicyEvaluation {
     std::optional<RewardRange> reward_range;  // declared; rewards outside are refused
   };
 
-  // InvalidArgument for no estimator, one that needs the other kind of propensities, or a reward model that is not
-  // there.
+  // InvalidArgument for no estimator, one that needs the other kind of propensities, or one that needs the reward model
+  // where there is none.
   static absl::StatusOr<OffPolicyEvaluation> Create(Options options);
 
   // Rows of one decision in order of position, at least one. `cluster` tells customers apart, for all decisions or

@@ -7,8 +7,7 @@ namespace offerd {
 // What the weights of a log look like, in one pass and bounded memory.
 //
 // Errors  LargestShare counts weights in bins that are 0.1 % wide, so it is right to 0.1 % of the weight of the one bin
-// that
-//         is taken in part; all else is exact.
+//         that is taken in part; all else is exact.
 class WeightSummary {
  public:
   WeightSummary();
@@ -17,8 +16,8 @@ class WeightSummary {
 
   int64_t count() const { return count_; }
   double largest() const { return largest_; }
-  // (sum w)^2 / sum w^2: as many equal weights would know as much. Kish, Survey Sampling, 1965, section 11.2. 0 if all
-  // are 0.
+  // (sum w)^2 / sum w^2: as many equal weights would know as much; 0 if all are 0. Kish, Survey Sampling, 1965,
+  // section 11.2.
   double effective_samples() const;
   // The share of all weight that the `largest` largest weights carry; 0 if there is none.
   double LargestShare(int64_t largest) const;
