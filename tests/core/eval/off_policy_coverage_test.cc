@@ -110,30 +110,33 @@ TEST(CustomerCoverageSlow, IntervalsOverCustomersCoverAndIntervalsOverRowsWouldN
   rows.ExpectBetween(0, 0.92);
 }
 
-TEST(SlateCoverageSlow, AllIntervalsOfAllSlateEstimatorsCover) {
+void ExpectAllIntervalsOfSlatesCover(Propensity propensity, const std::vector<std::string>& names) {
   const BanditWorld world(4, 0.3, 3, 4);
-  const std::map<Propensity, std::vector<std::string>> estimators = {
-      {Propensity::kMarginal, {"slate_independent", "self_normalized_slate_independent"}},
-      {Propensity::kConditional,
-       {"slate_standard", "slate_reward_interaction", "cascade_dr", "self_normalized_slate_standard",
-        "self_normalized_slate_reward_interaction"}}};
-  for (const auto& [propensity, names] : estimators) {
-    Coverage normal("normal", world.TrueListValue()), bernstein("bernstein", world.TrueListValue());
-    Coverage bootstrap("bootstrap", world.TrueListValue());
-    for (int log = 0; log < kLogs; ++log) {
-      OffPolicyEvaluation evaluation = MakeEvaluation(names, propensity);
-      Rng rng(MixHash(3, log));
-      for (int i = 0; i < 1000; ++i) {
-        EXPECT_OK(evaluation.AddDecision(world.DrawList(rng, propensity == Propensity::kMarginal), std::nullopt));
-      }
-      normal.Count(evaluation, IntervalKind::kNormal);
-      bernstein.Count(evaluation, IntervalKind::kBernstein);
-      bootstrap.Count(evaluation, IntervalKind::kBootstrap);
+  Coverage normal("normal", world.TrueListValue()), bernstein("bernstein", world.TrueListValue());
+  Coverage bootstrap("bootstrap", world.TrueListValue());
+  for (int log = 0; log < kLogs; ++log) {
+    OffPolicyEvaluation evaluation = MakeEvaluation(names, propensity);
+    Rng rng(MixHash(3, log));
+    for (int i = 0; i < 1000; ++i) {
+      EXPECT_OK(evaluation.AddDecision(world.DrawList(rng, propensity == Propensity::kMarginal), std::nullopt));
     }
-    normal.ExpectBetween(0.92, 0.98);
-    bootstrap.ExpectBetween(0.92, 0.98);
-    bernstein.ExpectBetween(0.95, 1);
+    normal.Count(evaluation, IntervalKind::kNormal);
+    bernstein.Count(evaluation, IntervalKind::kBernstein);
+    bootstrap.Count(evaluation, IntervalKind::kBootstrap);
   }
+  normal.ExpectBetween(0.92, 0.98);
+  bootstrap.ExpectBetween(0.92, 0.98);
+  bernstein.ExpectBetween(0.95, 1);
+}
+
+TEST(SlateCoverageSlow, AllIntervalsCoverWithMarginalPropensities) {
+  ExpectAllIntervalsOfSlatesCover(Propensity::kMarginal, {"slate_independent", "self_normalized_slate_independent"});
+}
+
+TEST(SlateCoverageSlow, AllIntervalsCoverWithConditionalPropensities) {
+  ExpectAllIntervalsOfSlatesCover(Propensity::kConditional,
+                                  {"slate_standard", "slate_reward_interaction", "cascade_dr",
+                                   "self_normalized_slate_standard", "self_normalized_slate_reward_interaction"});
 }
 
 TEST(WarningsSlow, UniformLogsOf10000RowsHaveNone) {
