@@ -10,6 +10,7 @@ void AddRecommend(CLI::App& app, Session& session);
 void AddFeedback(CLI::App& app, Session& session);
 void AddPlacement(CLI::App& app, Session& session);
 void AddPolicy(CLI::App& app, Session& session);
+void AddPolicyEvaluate(CLI::App& policy, Session& session);
 void AddSnapshot(CLI::App& app, Session& session);
 void AddSnapshotRestore(CLI::App& snapshot, Session& session);
 void AddReplay(CLI::App& app, Session& session);

@@ -83,7 +83,7 @@ absl::Status RollBack(Session& session, const std::string& name, uint64_t versio
 }  // namespace
 
 void AddPolicy(CLI::App& app, Session& session) {
-  CLI::App* command = app.add_subcommand("policy", "What scores offers: set, list, publish, rollback");
+  CLI::App* command = app.add_subcommand("policy", "What scores offers: set, list, publish, rollback, evaluate");
   command->require_subcommand(1);
   auto argument = std::make_shared<std::string>();
   auto version = std::make_shared<uint64_t>(0);
@@ -99,6 +99,7 @@ void AddPolicy(CLI::App& app, Session& session) {
                                   [&session, argument, version] { return RollBack(session, *argument, *version); });
   rollback->add_option("name", *argument, "name of the policy")->required();
   rollback->add_option("--version", *version, "kept version; 0 = the one before")->capture_default_str();
+  AddPolicyEvaluate(*command, session);
 }
 
 }  // namespace offerd::cli
