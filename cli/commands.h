@@ -18,6 +18,7 @@ void AddStatus(CLI::App& app, Session& session);
 void AddPlay(CLI::App& app, Session& session);
 void AddEvaluate(CLI::App& app, Session& session);
 void AddLearn(CLI::App& app, Session& session);
+void AddSimulate(CLI::App& app, Session& session);
 void AddTune(CLI::App& app, Session& session);
 void AddBuild(CLI::App& app, Session& session);
 void AddTable(CLI::App& app, Session& session);

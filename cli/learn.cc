@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/learn/learn.h"
+#include "cli/learn_publish.h"
 #include "cli/text.h"
 #include "core/status_macros.h"
 #include "store/records.h"
@@ -12,7 +13,7 @@ namespace offerd::cli {
 namespace {
 
 struct Arguments {
-  std::string stream, policy = "linear", explorer, features;
+  std::string stream, policy = "linear", explorer, features, publish, name = "learned";
   double ridge = 0, half_life_days = 0;
   int64_t reward_delay = 0, publish_every = 0;
   uint64_t seed = 1;
@@ -33,6 +34,7 @@ void Print(const Arguments& arguments, const learn::LearnReport& report, std::os
   }
   rows.push_back({"seconds", FormatNumber(report.seconds)});
   out << FormatTable(rows);
+  if (!arguments.publish.empty()) out << "policy " << arguments.name << " published in " << arguments.publish << "\n";
   for (const std::string& note : report.notes) out << "note: " << note << "\n";
 }
 
@@ -70,6 +72,7 @@ absl::Status RunLearn(Session& session, const Arguments& arguments) {
   const auto report = learn::Learn(*std::move(options), progress, &trainer);
   if (session.err_is_terminal) session.err << "\r\n";
   if (!report.ok()) return report.status();
+  if (!arguments.publish.empty()) RETURN_IF_ERROR(PublishLearned(*trainer, arguments.publish, arguments.name));
   if (session.json) {
     session.out << Dump(learn::ToJson(*report));
   } else {
@@ -94,6 +97,8 @@ void AddLearn(CLI::App& app, Session& session) {
   command->add_option("--half-life", arguments->half_life_days, "of what was learned, in days; default: none")->check(CLI::PositiveNumber);
   command->add_option("--reward-delay", arguments->reward_delay, "decisions between a choice and its reward")->check(CLI::Range(int64_t{0}, int64_t{1'000'000}))->capture_default_str();
   command->add_option("--seed", arguments->seed, "of the draws")->capture_default_str();
+  command->add_option("--publish", arguments->publish, "folder of a store that no server has open: what was learned becomes a policy there");
+  command->add_option("--name", arguments->name, "of that policy")->capture_default_str();
   command->add_option("--passes", arguments->passes, "over the stream")->check(CLI::Range(1, 1000))->capture_default_str();
   command->add_option("--slots", arguments->slots, "of each decision; every one is rewarded and teaches")->check(CLI::Range(1, 100))->capture_default_str();
   command->add_option("--publish-every", arguments->publish_every, "decisions; default: 1 up to 1,000 decisions, then 50")->check(CLI::PositiveNumber);

@@ -28,6 +28,7 @@ constexpr void (*kCommands[])(CLI::App&, Session&) = {
     AddEvaluate,   // evaluate.cc
     AddTune,       // tune.cc
     AddLearn,      // learn.cc
+    AddSimulate,   // simulate.cc
     AddBuild,      // build.cc
     AddTable,      // table.cc
     AddRecommend,  // recommend.cc

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/features/feature_list.h"
+#include "core/learn/linear_statistics.h"
 #include "core/slate/slate.h"
 #include "core/types.h"
 
@@ -254,6 +255,17 @@ struct Publication {
   bool kept = false;
 };
 
+// What a policy learned elsewhere. Added to what it has learned here where both forget nothing, or where it has learned nothing yet;
+// else it changes nothing.
+struct LearnedSums {
+  std::string policy;
+  LinearStatistics statistics{1};
+  bool has_epoch = false;
+  TimeMicros epoch = 0;
+  int64_t half_lives = 0;
+  TimeMicros newest = 0;
+};
+
 struct RollBack {
   std::string policy;
   uint64_t version = 0;
@@ -278,7 +290,7 @@ struct FoldLimits {
 
 using Change = std::variant<DecisionChange, Event, Activation, ItemsUpserted, OffersUpserted, ItemDeleted, OfferDeleted,
                             CustomersUpserted, CustomerErased, CustomersMerged, PlacementSet, PlacementDeleted, PolicySet, Publication, RollBack, FoldLimits,
-                            TablePublished>;
+                            TablePublished, LearnedSums>;
 
 struct LogEntry {
   Sequence sequence = 0;

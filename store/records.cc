@@ -112,6 +112,8 @@ absl::StatusOr<Change> ToChange(const v1::stored::LogRecord& proto) {
       return FromProto(proto.publication());
     case Record::kRollBack:
       return FromProto(proto.roll_back());
+    case Record::kLearnedSums:
+      return FromProto(proto.learned_sums());
     case Record::kLimitsSet:
       return FoldLimits{proto.limits_set().profile_bytes(), proto.limits_set().max_open_decisions()};
     case Record::CHANGE_NOT_SET:
@@ -322,6 +324,36 @@ v1::Customer ToProto(const Customer& customer) {
   return proto;
 }
 
+absl::StatusOr<LearnedSums> FromProto(const v1::stored::LearnedSums& proto) {
+  LearnedSums sums;
+  sums.policy = proto.policy();
+  ASSIGN_OR_RETURN(const Eigen::MatrixXd gram, BytesToLower(proto.gram(), proto.dim(), "learned_sums.gram"));
+  ASSIGN_OR_RETURN(const Eigen::VectorXd reward_x, BytesToDoubles(proto.reward_x(), "learned_sums.reward_x"));
+  ASSIGN_OR_RETURN(sums.statistics,
+                   LinearStatistics::FromParts(gram, reward_x, proto.reward_squared(), proto.total_weight(), proto.num_shown()));
+  sums.has_epoch = proto.has_epoch();
+  sums.epoch = proto.epoch_micros();
+  sums.half_lives = proto.half_lives();
+  sums.newest = proto.newest_micros();
+  return sums;
+}
+
+v1::stored::LearnedSums ToProto(const LearnedSums& sums) {
+  v1::stored::LearnedSums proto;
+  proto.set_policy(sums.policy);
+  proto.set_dim(sums.statistics.dim());
+  proto.set_gram(LowerToBytes(sums.statistics.gram_lower()));
+  proto.set_reward_x(DoublesToBytes(sums.statistics.reward_x()));
+  proto.set_reward_squared(sums.statistics.reward_squared());
+  proto.set_total_weight(sums.statistics.total_weight());
+  proto.set_num_shown(sums.statistics.num_shown());
+  proto.set_has_epoch(sums.has_epoch);
+  proto.set_epoch_micros(sums.epoch);
+  proto.set_half_lives(sums.half_lives);
+  proto.set_newest_micros(sums.newest);
+  return proto;
+}
+
 v1::stored::Publication ToProto(const Publication& publication) {
   v1::stored::Publication proto;
   proto.set_policy(publication.policy);
@@ -390,6 +422,31 @@ absl::StatusOr<Eigen::VectorXf> BytesToFloats(absl::string_view bytes, absl::str
 
 absl::StatusOr<Eigen::VectorXd> BytesToDoubles(absl::string_view bytes, absl::string_view field) {
   return BytesToVector<double, Eigen::VectorXd>(bytes, field);
+}
+
+std::string LowerToBytes(const Eigen::MatrixXd& matrix) {
+  const Eigen::Index d = matrix.rows();
+  Eigen::VectorXd packed(d * (d + 1) / 2);
+  Eigen::Index at = 0;
+  for (Eigen::Index i = 0; i < d; ++i) {
+    for (Eigen::Index j = 0; j <= i; ++j) packed[at++] = matrix(i, j);
+  }
+  return DoublesToBytes(packed);
+}
+
+absl::StatusOr<Eigen::MatrixXd> BytesToLower(const std::string& bytes, int dim, absl::string_view field) {
+  ASSIGN_OR_RETURN(const Eigen::VectorXd packed, BytesToDoubles(bytes, field));
+  const Eigen::Index d = dim;
+  if (d < 1 || d > LinearStatistics::kMaxDim || packed.size() != d * (d + 1) / 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ": ", packed.size(), " numbers are no lower triangle of ", dim));
+  }
+  Eigen::MatrixXd lower = Eigen::MatrixXd::Zero(d, d);
+  Eigen::Index at = 0;
+  for (Eigen::Index i = 0; i < d; ++i) {
+    for (Eigen::Index j = 0; j <= i; ++j) lower(i, j) = packed[at++];
+  }
+  return lower;
 }
 
 }  // namespace offerd

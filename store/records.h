@@ -27,6 +27,7 @@ absl::StatusOr<Placement> FromProto(const v1::Placement& proto);
 absl::StatusOr<Event> FromProto(const v1::stored::StoredEvent& proto);
 absl::StatusOr<DecisionChange> FromProto(const v1::stored::Decision& proto);
 absl::StatusOr<Publication> FromProto(const v1::stored::Publication& proto);
+absl::StatusOr<LearnedSums> FromProto(const v1::stored::LearnedSums& proto);
 absl::StatusOr<RollBack> FromProto(const v1::stored::RollBack& proto);
 TablePublished FromProto(const v1::stored::TablePublished& proto);
 absl::StatusOr<LogEntry> FromProto(const v1::stored::LogRecord& proto);
@@ -40,6 +41,7 @@ v1::FeatureList ToProto(const FeatureList& features);
 v1::Policy ToProto(const Policy& policy);  // without version, feature_fingerprint and pinned
 v1::Placement ToProto(const Placement& placement);
 v1::stored::Publication ToProto(const Publication& publication);
+v1::stored::LearnedSums ToProto(const LearnedSums& sums);
 v1::stored::RollBack ToProto(const RollBack& roll_back);
 v1::stored::TablePublished ToProto(const TablePublished& published);
 
@@ -53,5 +55,8 @@ std::string FloatsToBytes(const Eigen::Ref<const Eigen::VectorXf>& floats);
 std::string DoublesToBytes(const Eigen::Ref<const Eigen::VectorXd>& doubles);
 absl::StatusOr<Eigen::VectorXf> BytesToFloats(absl::string_view bytes, absl::string_view field);
 absl::StatusOr<Eigen::VectorXd> BytesToDoubles(absl::string_view bytes, absl::string_view field);
+// A lower triangle, row by row; the upper half of what is read is zero.
+std::string LowerToBytes(const Eigen::MatrixXd& matrix);
+absl::StatusOr<Eigen::MatrixXd> BytesToLower(const std::string& bytes, int dim, absl::string_view field);
 
 }  // namespace offerd

@@ -16,21 +16,6 @@ using v1::stored::BaseRecord;
 
 NameIndex LoadedName(uint32_t stored) { return stored == 0 ? kNoName : NameIndex{stored - 1}; }
 
-absl::StatusOr<Eigen::MatrixXd> BytesToLower(const std::string& bytes, int dim, absl::string_view field) {
-  ASSIGN_OR_RETURN(const Eigen::VectorXd packed, BytesToDoubles(bytes, field));
-  const Eigen::Index d = dim;
-  if (d < 1 || d > LinearStatistics::kMaxDim || packed.size() != d * (d + 1) / 2) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(field, ": ", packed.size(), " numbers are no lower triangle of ", dim));
-  }
-  Eigen::MatrixXd lower = Eigen::MatrixXd::Zero(d, d);
-  Eigen::Index at = 0;
-  for (Eigen::Index i = 0; i < d; ++i) {
-    for (Eigen::Index j = 0; j <= i; ++j) lower(i, j) = packed[at++];
-  }
-  return lower;
-}
-
 absl::StatusOr<Profile> ToProfile(const v1::stored::BaseCustomer& stored, size_t num_items) {
   Profile profile;
   ASSIGN_OR_RETURN(profile.customer, FromProto(stored.customer()));

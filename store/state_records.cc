@@ -18,16 +18,6 @@ using Sink = absl::FunctionRef<absl::Status(const BaseRecord&)>;
 
 uint32_t StoredName(NameIndex index) { return index == kNoName ? 0 : static_cast<uint32_t>(index) + 1; }
 
-std::string LowerToBytes(const Eigen::MatrixXd& matrix) {
-  const Eigen::Index d = matrix.rows();
-  Eigen::VectorXd packed(d * (d + 1) / 2);
-  Eigen::Index at = 0;
-  for (Eigen::Index i = 0; i < d; ++i) {
-    for (Eigen::Index j = 0; j <= i; ++j) packed[at++] = matrix(i, j);
-  }
-  return DoublesToBytes(packed);
-}
-
 absl::Status WriteCatalogue(const Catalogue& catalogue, Sink sink) {
   for (size_t i = 0; i < catalogue.num_names(); ++i) {
     BaseRecord record;

@@ -28,6 +28,7 @@ struct StreamDecision {
   std::vector<NamedValue> context;
   std::vector<Candidate> candidates;
   std::optional<Logged> logged;
+  int64_t delay = -1;  // decisions until the reward is known; below 0: as the trainer is told. Not read from a file.
 
   // With a reward for every candidate, whatever is chosen can be rewarded; else only the logged choice.
   bool is_full_information() const { return candidates.front().reward.has_value(); }

@@ -104,6 +104,7 @@ void Trainer::MakeRequest(const StreamDecision& decision) {
 Outcome Trainer::Judge(const StreamDecision& decision) const {
   Outcome outcome;
   outcome.probability = decision_.slots[0].probability;
+  outcome.shown = decision_.slots[0].candidate;
   const auto better = [this](size_t a, size_t b) {
     return scratch_.mean[a] != scratch_.mean[b] ? scratch_.mean[a] > scratch_.mean[b] : scratch_.tie_rank[a] < scratch_.tie_rank[b];
   };
@@ -125,9 +126,9 @@ Outcome Trainer::Judge(const StreamDecision& decision) const {
 }
 
 absl::StatusOr<Outcome> Trainer::Step(const StreamDecision& decision) {
-  while (!held_.empty() && held_.front().due <= number_) {
-    RETURN_IF_ERROR(Pay(held_.front()));
-    held_.pop_front();
+  while (!held_.empty() && held_.begin()->first <= number_) {
+    RETURN_IF_ERROR(Pay(held_.begin()->second));
+    held_.erase(held_.begin());
   }
   RETURN_IF_ERROR(Publish());
   now_ = std::max(now_, decision.time);
@@ -150,7 +151,7 @@ absl::Status Trainer::Learn(const StreamDecision& decision, const Outcome& outco
   change.policy = decision_.policy;
   Reward reward;
   reward.number = number_;
-  reward.due = number_ + 1 + options_.reward_delay;
+  reward.due = number_ + 1 + (decision.delay >= 0 ? decision.delay : options_.reward_delay);
   reward.time = now_;
   const size_t teaching = decision.is_full_information() ? decision_.slots.size() : 1;
   for (size_t i = 0; i < teaching; ++i) {
@@ -164,7 +165,7 @@ absl::Status Trainer::Learn(const StreamDecision& decision, const Outcome& outco
     if (earned != 0) reward.slots.emplace_back(slot.offer_id, earned);
   }
   RETURN_IF_ERROR(Write(now_, std::move(change)));
-  held_.push_back(std::move(reward));
+  held_.emplace(reward.due, std::move(reward));
   return absl::OkStatus();
 }
 
@@ -178,7 +179,22 @@ absl::Status Trainer::Pay(const Reward& reward) {
     event.time = reward.time;
     event.lines.push_back({id, 1, ToRevenueMicros(earned)});
     event.fate = Fate::kApplied;
-    RETURN_IF_ERROR(Write(now_, std::move(event)));
+    Rng chance(MixHash(options_.seed ^ 0x5eed, static_cast<uint64_t>(reward.number)));
+    const bool is_repeated = chance.NextUniform() < options_.duplicate_share;
+    const bool is_refunded = chance.NextUniform() < options_.refund_share;
+    RETURN_IF_ERROR(Write(now_, event));
+    if (is_repeated) {
+      event.fate = Fate::kDuplicate;  // as the server says before it logs
+      RETURN_IF_ERROR(Write(now_, event));
+    }
+    if (!is_refunded) continue;
+    Event refund = event;
+    refund.kind = EventKind::kRefund;
+    refund.fate = Fate::kApplied;
+    refund.reverses_event_id = event.id;
+    refund.id = EventId(absl::StrCat(reward.number, "/", id, "/refund"));
+    refund.lines.clear();
+    RETURN_IF_ERROR(Write(now_, std::move(refund)));
   }
   return absl::OkStatus();
 }
@@ -192,7 +208,7 @@ absl::Status Trainer::Publish() {
 }
 
 absl::Status Trainer::Finish() {
-  for (const Reward& reward : held_) RETURN_IF_ERROR(Pay(reward));
+  for (const auto& [due, reward] : held_) RETURN_IF_ERROR(Pay(reward));
   held_.clear();
   since_publication_ = std::max<int64_t>(kPublishThen, options_.publish_every);
   return Publish();

@@ -1,6 +1,6 @@
 #pragma once
 #include <cstdint>
-#include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +25,8 @@ struct TrainerOptions {
   int64_t publish_every = 0;  // 0: after every decision up to 1,000, then every 50
   int slots = 1;
   uint64_t seed = 1;
+  double duplicate_share = 0;  // of rewards that are sent twice
+  double refund_share = 0;     // of rewards that are taken back as soon as they were paid
 };
 
 // What became of one decision.
@@ -34,6 +36,7 @@ struct Outcome {
   double greedy_reward = 0;     // full information: of the best by score; else the estimate of that
   double expected_reward = 0;   // replay: the estimate of the drawn one
   double probability = 0;       // of the first slot
+  int shown = 0;                // candidate in the first slot
 };
 
 // A policy in a shop of its own, in memory: decisions, rewards and publications are log records that the server's own fold applies, and
@@ -76,7 +79,7 @@ class Trainer {
   RankRequest request_;
   DecideScratch scratch_;
   Decision decision_;
-  std::deque<Reward> held_;
+  std::multimap<int64_t, Reward> held_;  // by due
   int64_t number_ = 0;
   int64_t since_publication_ = 0;
   TimeMicros now_ = 0;

@@ -142,6 +142,7 @@ class Fold {
   void FoldIn(const RollBack& roll_back, const LogEntry& entry);
   void FoldIn(const FoldLimits& limits, const LogEntry& entry);
   void FoldIn(const TablePublished& published, const LogEntry& entry);
+  void FoldIn(const LearnedSums& sums, const LogEntry& entry);
 
   void AddToProfile(const Event& event, Sequence sequence);
   void AddInterests(const Event& event);

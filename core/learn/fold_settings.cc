@@ -213,6 +213,28 @@ void Fold::FoldIn(const Publication& publication, const LogEntry&) {
   }
 }
 
+void Fold::FoldIn(const LearnedSums& sums, const LogEntry&) {
+  const auto found = learning_.find(sums.policy);
+  const PolicyState* policy = state_.FindPolicy(sums.policy);
+  if (found == learning_.end() || policy == nullptr) return;
+  PolicyLearning& learning = found->second;
+  if (learning.statistics.dim() != sums.statistics.dim()) return;
+  const bool is_fresh = learning.statistics.num_shown() == 0;
+  if (!is_fresh && policy->policy.half_life_days > 0) return;
+  if (is_fresh) {
+    learning.has_epoch = sums.has_epoch;
+    learning.epoch = sums.epoch;
+    learning.half_lives = sums.half_lives;
+    learning.newest = sums.newest;
+  }
+  if (!learning.statistics.Merge(sums.statistics).ok()) {
+    ++state_.counters.refused_updates;
+    return;
+  }
+  learning.newest = std::max(learning.newest, sums.newest);
+  learning.has_news = true;
+}
+
 void Fold::FoldIn(const FoldLimits& limits, const LogEntry&) { limits_ = limits; }
 
 // Versions stand in the order in which they came into force; a roll back forgets those after the one it goes back to.
