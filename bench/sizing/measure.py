@@ -98,6 +98,9 @@ def fill_table(server, items, baskets):
 
 def fill_decisions(server, n, slots, request_ids):
     support.set_up_shop(server)
+    placement = server.folder / "placement.textproto"
+    placement.write_text(support.PLACEMENT.replace("slate_size: 3", f"slate_size: {slots}"))
+    server.ctl("placement", "set", placement)
     support.generate_stubs(server.folder)
     import grpc
     from offerd.v1 import offer_service_pb2, offer_service_pb2_grpc
@@ -106,7 +109,7 @@ def fill_decisions(server, n, slots, request_ids):
         stub = offer_service_pb2_grpc.OfferServiceStub(channel)
         waiting = []
         for i in range(n):
-            request = offer_service_pb2.RankOffersRequest(placement="home", customer_id=f"customer-{i % 1000}", slots=slots)
+            request = offer_service_pb2.RankOffersRequest(placement="home", customer_id=f"customer-{i % 1000}")
             if request_ids:
                 request.request_id = f"request-{i:08d}"
             waiting.append(stub.RankOffers.future(request))
@@ -158,7 +161,7 @@ CASES = {
     "visits_10": ("customer with 10 visits of 5 lines", (5_000, 20_000), lambda s, n: fill_visits(s, n, 10), {}),
     "visits_40": ("customer with 40 visits of 5 lines", (2_500, 10_000), lambda s, n: fill_visits(s, n, 40), {}),
     "neighbours": ("item of a table with 100 neighbours", (10_000, 50_000), lambda s, n: fill_table(s, n, n * 8), {}),
-    "open_3": ("open decision of 3 slots, 5 features", (5_000, 25_000), lambda s, n: fill_decisions(s, n, 3, False), {}),
+    "open_1": ("open decision of 1 slot, 5 features", (5_000, 25_000), lambda s, n: fill_decisions(s, n, 1, False), {}),
     "open_10": ("open decision of 10 slots, 5 features", (5_000, 25_000), lambda s, n: fill_decisions(s, n, 10, False), {}),
     "replies_10": ("the same, answer kept for repeats", (5_000, 25_000), lambda s, n: fill_decisions(s, n, 10, True), {"max_stored_replies": 200_000}),
 }
