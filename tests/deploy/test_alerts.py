@@ -1,0 +1,100 @@
+"""deploy/prometheus and deploy/runbook: rules parse, ask for what offerd exports, fire when they should; each has its page."""
+
+import re
+import subprocess
+import unittest
+
+import deployment
+from deployment import DEPLOY, support
+
+deployment.need_promtool()
+
+RULES = DEPLOY / "prometheus/offerd_rules.yml"
+RUNBOOK = DEPLOY / "runbook"
+
+
+def alerts():
+    return [rule for group in deployment.load_yaml(RULES)["groups"] for rule in group["rules"]]
+
+
+class AlertsTest(unittest.TestCase):
+    def test_rules_parse(self):
+        done = deployment.promtool("check", "rules", RULES)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_every_alert_asks_for_what_a_running_server_exports(self):
+        for alert in alerts():
+            with self.subTest(alert["alert"]):
+                deployment.check_expression(self, alert["expr"], deployment.exported_metrics())
+
+    def test_every_alert_fires_and_keeps_still_as_its_unit_tests_say(self):
+        done = deployment.promtool("test", "rules", "offerd_rules_test.yml", cwd=DEPLOY / "prometheus")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_every_alert_has_a_unit_test_in_which_it_fires(self):
+        fired = set()
+        for test in deployment.load_yaml(DEPLOY / "prometheus/offerd_rules_test.yml")["tests"]:
+            fired |= {case["alertname"] for case in test["alert_rule_test"] if case["exp_alerts"]}
+        self.assertEqual(fired, {alert["alert"] for alert in alerts()})
+
+    def test_every_alert_has_its_page_and_every_page_its_alert(self):
+        names = [alert["alert"] for alert in alerts()]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertEqual(set(names), {page.stem for page in RUNBOOK.glob("*.md")} - {"README"})
+        index = (RUNBOOK / "README.md").read_text()
+        for alert in alerts():
+            name = alert["alert"]
+            with self.subTest(name):
+                self.assertEqual(alert["annotations"]["runbook"], f"deploy/runbook/{name}.md")
+                self.assertIn(alert["labels"]["severity"], ("page", "ticket"))
+                self.assertIn(f"[{name}]({name}.md)", index)
+                text = (RUNBOOK / f"{name}.md").read_text()
+                self.assertTrue(text.startswith(f"# {name}\n"))
+                for heading in ("## What it means", "## How to look", "## What to do"):
+                    self.assertIn(f"\n{heading}\n", text)
+                for link in re.findall(r"\]\(([^)]+)\)", text):
+                    self.assertTrue((RUNBOOK / link).exists(), link)
+
+    def test_queries_in_the_runbook_parse_and_ask_for_what_is_exported(self):
+        queries = {}
+        for page in RUNBOOK.glob("Offerd*.md"):
+            for number, line in enumerate(page.read_text().splitlines()):
+                query = re.sub(r"\s+# .*", "", line.strip())
+                if line.startswith("    ") and re.search(r"\b(offerd|process)_[a-z_]+", query) and "grep" not in query:
+                    queries[f"{page.name}:{number + 1}"] = query
+        self.assertGreater(len(queries), 10)
+        deployment.check_rules_parse(self, queries)
+        for place, query in queries.items():
+            with self.subTest(place):
+                deployment.check_expression(self, query, deployment.exported_metrics())
+
+    def test_commands_in_the_runbook_are_those_of_offerctl(self):
+        seen = set()
+        for page in RUNBOOK.glob("*.md"):
+            for command in re.findall(r"(?:^ {4}|`)offerctl ([^`\n]*)", page.read_text(), re.MULTILINE):
+                words = re.sub(r"#.*", "", command).split()
+                names, options = [], [word for word in words if word.startswith("--")]
+                skip = False
+                for word in words:  # leading lower-case words, past the options of every command
+                    if skip or word.startswith("--"):
+                        skip = not skip and word in ("--token-file", "--server")
+                    elif re.fullmatch("[a-z]+", word):
+                        names.append(word)
+                    else:
+                        break
+                    if len(names) == 2 or (names and options and word.startswith("--") and word not in ("--token-file", "--server")):
+                        break
+                if names:
+                    seen.add((page.name, tuple(names), tuple(options)))
+        self.assertGreater(len({names for _, names, _ in seen}), 12)
+        general = subprocess.run([support.BIN / "offerctl", "--help"], capture_output=True, text=True).stdout
+        for page, names, options in sorted(seen):
+            with self.subTest(f"{page}: {' '.join(names)}"):
+                done = subprocess.run([support.BIN / "offerctl", *names, "--help"], capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                for option in options:
+                    self.assertRegex(done.stdout + general, rf"{option}\b")
+
+
+if __name__ == "__main__":
+    unittest.main()
