@@ -32,9 +32,10 @@ class BoardTest(unittest.TestCase):
         deployment.check_rules_parse(self, found)
 
     def test_every_panel_asks_for_what_a_running_server_exports(self):
+        metrics = deployment.exported_metrics()
         for place, expression in expressions().items():
             with self.subTest(place):
-                deployment.check_expression(self, expression, deployment.exported_metrics())
+                deployment.check_expression(self, expression, metrics)
 
     def test_everything_exported_is_on_a_panel(self):
         seen = {name for text in expressions().values() for name, _ in deployment.selectors(text)[0]}
