@@ -17,7 +17,7 @@ def panels():
 
 
 def expressions():
-    return {f"{panel['title']} {target['refId']}": plain(target["expr"]) for panel in panels() for target in panel["targets"]}
+    return {f"{panel['id']} {panel['title']} {target['refId']}": plain(target["expr"]) for panel in panels() for target in panel["targets"]}
 
 
 def plain(expression):
