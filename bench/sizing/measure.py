@@ -126,6 +126,22 @@ def fill_decisions(server, n, slots, request_ids):
         raise RuntimeError(f"{server.status()['open_decisions']} open decisions, expected {n}")
 
 
+def fill_everything(server):
+    """All of it together, to hold the formula of docs/sizing.md to a server that has everything."""
+    fill_items(server, 100_000)
+    fill_offers(server, 10_000)
+    fill_visits(server, 20_000, 10)
+    fill_customers(server, 100_000)  # the first 20,000 are those with visits
+    fill_decisions(server, 20_000, 10, True)
+    return fill_table(server, 50_000, 400_000)
+
+
+def estimate():
+    """The formula, with the numbers of fill_everything. Visits of the generator hold 70 different categories and brands a customer."""
+    return (35e6 + 100_000 * 510 + 10_000 * 910 + 80_000 * 500 + 20_000 * (2_700 + 24 * 10 + 4 * 50 + 40 * 70)
+            + 20_000 * (360 + 10 * (186 + 4 * 5)) + 20_000 * 480 + 50_000 * (8 * 100 + 40))
+
+
 def measure(fill, **settings):
     folder = support.Folder()
     try:
@@ -171,7 +187,13 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--only", default=",".join(CASES))
     arguments.add_argument("--output")
+    arguments.add_argument("--check", action="store_true", help="a server with everything against the formula of docs/sizing.md, nothing else")
     arguments = arguments.parse_args()
+    if arguments.check:
+        found = measure(fill_everything, max_stored_replies=200_000)
+        print(f"formula {estimate() / 1e6:.0f} MB, restarted {found['restarted'] / 1e6:.0f} MB, running {found['running'] / 1e6:.0f} MB; "
+              f"start {found['start_seconds']} s, stop {found['stop_seconds']} s, on disk {found['store'] / 1e6:.0f} MB")
+        return
     results = {}
     for name in arguments.only.split(","):
         thing, numbers, fill, settings = CASES[name]
