@@ -1,15 +1,17 @@
 """deploy/prometheus and deploy/runbook: rules parse, ask for what offerd exports, fire when they should; each has its page."""
 
+import functools
 import re
 import subprocess
 import unittest
 
 import deployment
-from deployment import DEPLOY, support
+from deployment import DEPLOY, ROOT, support
 
 deployment.need_promtool()
 
 RULES = DEPLOY / "prometheus/offerd_rules.yml"
+UNIT_TESTS = sorted((DEPLOY / "prometheus").glob("*_test.yml"))
 RUNBOOK = DEPLOY / "runbook"
 
 
@@ -29,12 +31,12 @@ class AlertsTest(unittest.TestCase):
                 deployment.check_expression(self, alert["expr"], metrics)
 
     def test_every_alert_fires_and_keeps_still_as_its_unit_tests_say(self):
-        done = deployment.promtool("test", "rules", "offerd_rules_test.yml", cwd=DEPLOY / "prometheus")
+        done = deployment.promtool("test", "rules", *UNIT_TESTS)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_every_alert_has_a_unit_test_in_which_it_fires(self):
         fired = set()
-        for test in deployment.load_yaml(DEPLOY / "prometheus/offerd_rules_test.yml")["tests"]:
+        for test in [test for path in UNIT_TESTS for test in deployment.load_yaml(path)["tests"]]:
             fired |= {case["alertname"] for case in test["alert_rule_test"] if case["exp_alerts"]}
         self.assertEqual(fired, {alert["alert"] for alert in alerts()})
 
@@ -72,8 +74,8 @@ class AlertsTest(unittest.TestCase):
 
     def test_commands_in_the_runbook_are_those_of_offerctl(self):
         commands = set()
-        for page in RUNBOOK.glob("*.md"):
-            for command in re.findall(r"(?:^ {4}|[`] ?|-- )offerctl ([^`#\n]*)", page.read_text(), re.MULTILINE):
+        for page in (*RUNBOOK.glob("*.md"), ROOT / "docs/deploy.md"):
+            for command in re.findall(r"(?:^ {4}|`|-- )offerctl ([^`#\n]*)", page.read_text(), re.MULTILINE):
                 commands.add((page.name, command.strip()))
         self.assertGreater(len(commands), 30)
         general = help_of()
@@ -92,6 +94,7 @@ class AlertsTest(unittest.TestCase):
                     self.assertRegex(text + general, rf"{option}[ ,\n]")
 
 
+@functools.cache
 def help_of(*names):
     return subprocess.run([support.BIN / "offerctl", *names, "--help"], capture_output=True, text=True, check=True).stdout
 

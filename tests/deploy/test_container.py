@@ -71,19 +71,22 @@ class DockerfileTest(unittest.TestCase):
 
     def test_the_run_stage_has_every_library_that_the_programs_need(self):
         installed = re.search(r"apt-get install -y --no-install-recommends ([^&]*)", only("RUN"))[1].split()
+        libraries = set()
         for program in ("offerd", "offerctl"):
             dynamic = subprocess.run(["readelf", "-d", deployment.support.BIN / program], capture_output=True, text=True, check=True).stdout
-            for library in re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic):
-                if re.match(r"lib(c|m|gcc_s|stdc\+\+|asan|ubsan)\.so|ld-linux", library):
-                    continue
-                # dpkg knows which package a library is of; packages that the named ones depend on come along.
-                owner = subprocess.run(["dpkg-query", "-S", f"*/{library}"], capture_output=True, text=True).stdout.split(":")[0]
-                self.assertTrue(owner, library)
-                known = set(installed)
-                for package in installed:
-                    depends = subprocess.run(["dpkg-query", "-W", "-f=${Depends}", package], capture_output=True, text=True).stdout
-                    known |= set(re.findall(r"([a-z0-9.+-]+)(?: \([^)]*\))?(?:,|$)", depends))
-                self.assertIn(owner, known, f"{library} of {program}")
+            libraries |= set(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic))
+        # Every Debian has these; sanitizers are of the tests.
+        libraries = {name for name in libraries if not re.match(r"lib(c|m|dl|rt|pthread|resolv|gcc_s|stdc\+\+|asan|ubsan)\.so|ld-linux", name)}
+        self.assertGreater(len(libraries), 10)
+        known = set(installed)
+        depends = subprocess.run(["dpkg-query", "-W", "-f=${Depends}, ", *installed], capture_output=True, text=True, check=True).stdout
+        known |= {name.split()[0] for name in depends.split(",") if name.strip()}
+        owners = {}
+        for line in subprocess.run(["dpkg-query", "-S", *(f"*/{name}" for name in libraries)], capture_output=True, text=True).stdout.splitlines():
+            package, _, path = line.partition(": ")
+            owners.setdefault(path.rpartition("/")[2], set()).add(package.partition(":")[0])
+        for library in libraries:
+            self.assertTrue(owners.get(library, set()) & known, f"{library} is of {owners.get(library)}, which the image does not have")
 
     def test_the_configuration_in_the_image_is_sound(self):
         deployment.check_config(self, (DEPLOY / "container/offerd.textproto").read_text(), {})
