@@ -59,10 +59,8 @@ void AddBuild(CLI::App& app, Session& session) {
       ->required();
   command->add_option("--threads", arguments->threads, "0 = one a core; the table does not depend on it")
       ->capture_default_str();
-  command
-      ->add_option("--memory", arguments->memory_bytes,
-                   "most that kind ease may take, such as 8GB; default: 80 % of what is free")
-      ->transform(CLI::AsSizeValue(false));
+  AddMemoryOption(command, &arguments->memory_bytes,
+                  "most that kind ease may take, such as 8GB; default: 80 % of what is free");
 }
 
 }  // namespace offerd::cli

@@ -5,18 +5,20 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/format.h"
 #include "cli/session.h"
 
 namespace offerd::cli {
 namespace {
 
+constexpr size_t kMaxHeaderShown = 200;
 constexpr absl::string_view kAttribute = "attribute.";
 
 absl::Status BindOne(const std::vector<std::string>& header, Binding* binding) {
   if (binding->column.empty()) return absl::OkStatus();
   const auto count = std::count(header.begin(), header.end(), binding->column);
   if (count == 0) {
-    return absl::InvalidArgumentError(absl::StrCat("no column \"", binding->column, "\" for ", binding->role, "; the header has ", absl::StrJoin(header, ", ")));
+    return absl::InvalidArgumentError(absl::StrCat("no column \"", binding->column, "\" for ", binding->role, "; the header has ", Shortened(absl::StrJoin(header, ", "), kMaxHeaderShown)));
   }
   if (count > 1) return absl::InvalidArgumentError(absl::StrCat("the header has the column \"", binding->column, "\" ", count, " times"));
   binding->index = static_cast<int>(std::find(header.begin(), header.end(), binding->column) - header.begin());

@@ -1,7 +1,12 @@
 // Compares list methods on recorded sessions, baskets and users; needs no server. The work is in cli/evaluate/.
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "cli/commands.h"
 #include "cli/evaluate/command.h"
 
@@ -17,6 +22,19 @@ absl::Status RunEvaluate(Session& session, const Arguments& arguments) {
   return evaluate::RunEvaluate(*plan, {session.out, session.err, session.err_is_terminal, session.json});
 }
 
+// CLI11 itself leaves empty parts of a list out.
+std::vector<int64_t> ParseCutoffs(const std::string& text) {
+  std::vector<int64_t> cutoffs;
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    int64_t cutoff = 0;
+    if (!absl::SimpleAtoi(part, &cutoff) || cutoff < 1) {
+      throw CLI::ValidationError("--k", absl::StrCat("\"", text, "\" is no list of whole numbers from 1 on, separated by commas, such as 5,10,20"));
+    }
+    cutoffs.push_back(cutoff);
+  }
+  return cutoffs;
+}
+
 // Options that all three have.
 CLI::App* AddSubject(CLI::App& parent, Session& session, const char* name, const char* description, const char* roles,
                      const std::shared_ptr<Arguments>& arguments) {
@@ -24,12 +42,13 @@ CLI::App* AddSubject(CLI::App& parent, Session& session, const char* name, const
   command->add_option("--columns", arguments->columns, roles)->delimiter(',')->allow_extra_args(false);
   command->add_option("--delimiter", arguments->delimiter, "comma, tab, semicolon or one character")->capture_default_str();
   command->add_option("--method", arguments->methods, "NAME[:key=value,...]; may be repeated")->required()->allow_extra_args(false);
-  command->add_option("--k", arguments->cutoffs, "lengths of the lists, separated by commas")
-      ->delimiter(',')
+  command
+      ->add_option_function<std::vector<std::string>>(
+          "--k", [arguments](const std::vector<std::string>& texts) { arguments->cutoffs = ParseCutoffs(absl::StrJoin(texts, ",")); },
+          "lengths of the lists, separated by commas")
       ->allow_extra_args(false)
-      ->capture_default_str();
-  command->add_option("--memory", arguments->memory_bytes, "most that a method's build may take, such as 8GB; default: 80 % of what is free")
-      ->transform(CLI::AsSizeValue(false));
+      ->default_str("5,10,20");
+  AddMemoryOption(command, &arguments->memory_bytes, "most that a method's build may take, such as 8GB; default: 80 % of what is free");
   return command;
 }
 

@@ -47,7 +47,7 @@ absl::Status FeedbackStream::Close() {
     return FromGrpc(grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
                                  absl::StrCat("no acknowledgement within ", static_cast<double>(client_.timeout().count()) / 1e6, " s")));
   }
-  return FromGrpc(status);
+  return client_.Explain(FromGrpc(status));
 }
 
 void FeedbackStream::WriteUnsent() {

@@ -54,6 +54,14 @@ std::string FormatCount(int64_t count) {
   return digits;
 }
 
+std::string Shortened(std::string text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  const auto is_inside_character = [&text](size_t place) { return (static_cast<unsigned char>(text[place]) & 0xc0) == 0x80; };
+  while (max_bytes > 0 && is_inside_character(max_bytes)) --max_bytes;
+  text.resize(max_bytes);
+  return text + " ...";
+}
+
 std::string FormatNumber(double value) { return std::isfinite(value) ? absl::StrFormat("%.4f", value) : "-"; }
 
 }  // namespace offerd::cli

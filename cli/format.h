@@ -16,6 +16,9 @@ std::string Dump(const Json& json);  // two spaces, a new line at the end; bytes
 std::string FormatTable(const std::vector<std::vector<std::string>>& rows);
 
 std::string FormatCount(int64_t count);  // "1,234,567"
+// At most max_bytes of a text, cut between characters and with " ..." behind where it is longer.
+std::string Shortened(std::string text, size_t max_bytes);
+
 std::string FormatNumber(double value);  // up to four significant decimals
 
 }  // namespace offerd::cli

@@ -1,5 +1,6 @@
 #include "cli/input_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -8,7 +9,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "core/status_macros.h"
 
 namespace offerd::cli {
@@ -21,24 +24,52 @@ struct Closer {
 };
 using File = std::unique_ptr<std::FILE, Closer>;
 
-absl::StatusOr<size_t> ReadRaw(std::FILE* file, char* buffer, size_t size) {
-  const size_t read = std::fread(buffer, 1, size, file);
-  if (read < size && std::ferror(file)) return absl::DataLossError(absl::StrCat("reading failed: ", std::strerror(errno)));
-  return read;
-}
+// The bytes as they are. The first ones are looked at before anybody reads; a pipe cannot seek back, so they are kept.
+class RawFile {
+ public:
+  explicit RawFile(File file) : file_(std::move(file)) {}
+
+  // At most kHeadBytes, fewer where the file is shorter. Once, before the first Read.
+  absl::StatusOr<absl::string_view> Head() {
+    ASSIGN_OR_RETURN(head_end_, ReadFile(head_, kHeadBytes));
+    return absl::string_view(head_, head_end_);
+  }
+
+  absl::StatusOr<size_t> Read(char* buffer, size_t size) {
+    if (head_begin_ == head_end_) return ReadFile(buffer, size);
+    const size_t taken = std::min(size, head_end_ - head_begin_);
+    std::memcpy(buffer, head_ + head_begin_, taken);
+    head_begin_ += taken;
+    return taken;
+  }
+
+ private:
+  static constexpr size_t kHeadBytes = 4;
+
+  absl::StatusOr<size_t> ReadFile(char* buffer, size_t size) {
+    const size_t read = std::fread(buffer, 1, size, file_.get());
+    if (read < size && std::ferror(file_.get())) return absl::DataLossError(absl::StrCat("reading failed: ", std::strerror(errno)));
+    return read;
+  }
+
+  File file_;
+  char head_[kHeadBytes] = {};
+  size_t head_begin_ = 0;
+  size_t head_end_ = 0;
+};
 
 class PlainFile final : public InputFile {
  public:
-  explicit PlainFile(File file) : file_(std::move(file)) {}
-  absl::StatusOr<size_t> Read(char* buffer, size_t size) override { return ReadRaw(file_.get(), buffer, size); }
+  explicit PlainFile(RawFile file) : file_(std::move(file)) {}
+  absl::StatusOr<size_t> Read(char* buffer, size_t size) override { return file_.Read(buffer, size); }
 
  private:
-  File file_;
+  RawFile file_;
 };
 
 class GzipFile final : public InputFile {
  public:
-  explicit GzipFile(File file) : file_(std::move(file)), raw_(kChunkBytes, '\0') {}
+  explicit GzipFile(RawFile file) : file_(std::move(file)), raw_(kChunkBytes, '\0') {}
   ~GzipFile() override { inflateEnd(&stream_); }
   bool Init() { return inflateInit2(&stream_, 15 + 16) == Z_OK; }
 
@@ -47,7 +78,7 @@ class GzipFile final : public InputFile {
     stream_.avail_out = static_cast<uInt>(size);
     while (stream_.avail_out == size) {
       if (stream_.avail_in == 0) {
-        ASSIGN_OR_RETURN(const size_t read, ReadRaw(file_.get(), raw_.data(), raw_.size()));
+        ASSIGN_OR_RETURN(const size_t read, file_.Read(raw_.data(), raw_.size()));
         if (read == 0) {
           if (!member_done_) return absl::DataLossError("the gzip data end early: the file is cut");
           return size_t{0};
@@ -70,7 +101,7 @@ class GzipFile final : public InputFile {
   }
 
  private:
-  File file_;
+  RawFile file_;
   std::string raw_;
   z_stream stream_ = {};
   bool member_done_ = false;
@@ -78,7 +109,7 @@ class GzipFile final : public InputFile {
 
 class ZstdFile final : public InputFile {
  public:
-  explicit ZstdFile(File file) : file_(std::move(file)), raw_(kChunkBytes, '\0'), stream_(ZSTD_createDStream()) {}
+  explicit ZstdFile(RawFile file) : file_(std::move(file)), raw_(kChunkBytes, '\0'), stream_(ZSTD_createDStream()) {}
   ~ZstdFile() override { ZSTD_freeDStream(stream_); }
 
   absl::StatusOr<size_t> Read(char* buffer, size_t size) override {
@@ -86,7 +117,7 @@ class ZstdFile final : public InputFile {
     while (out.pos == 0) {
       // Zstandard may hold decompressed bytes after all input is taken: ask it before reading on.
       if (in_.pos == in_.size && !more_inside_) {
-        ASSIGN_OR_RETURN(const size_t read, ReadRaw(file_.get(), raw_.data(), raw_.size()));
+        ASSIGN_OR_RETURN(const size_t read, file_.Read(raw_.data(), raw_.size()));
         if (read == 0) {
           if (!frame_done_) return absl::DataLossError("the zstd data end early: the file is cut");
           return size_t{0};
@@ -102,7 +133,7 @@ class ZstdFile final : public InputFile {
   }
 
  private:
-  File file_;
+  RawFile file_;
   std::string raw_;
   ZSTD_DStream* stream_;
   ZSTD_inBuffer in_ = {nullptr, 0, 0};
@@ -115,18 +146,16 @@ class ZstdFile final : public InputFile {
 absl::StatusOr<std::unique_ptr<InputFile>> InputFile::Open(const std::string& path) {
   File file(std::fopen(path.c_str(), "rb"));
   if (file == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot be opened"));
-  unsigned char magic[4] = {};
-  const size_t read = std::fread(magic, 1, sizeof(magic), file.get());
-  if (std::ferror(file.get())) return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot be read"));
-  std::rewind(file.get());
-  static constexpr unsigned char kZstd[4] = {0x28, 0xb5, 0x2f, 0xfd};
-  if (read >= 2 && magic[0] == 0x1f && magic[1] == 0x8b) {
-    auto gzip = std::make_unique<GzipFile>(std::move(file));
+  RawFile raw(std::move(file));
+  const absl::StatusOr<absl::string_view> head = raw.Head();
+  if (!head.ok()) return absl::Status(head.status().code(), absl::StrCat(path, ": ", head.status().message()));
+  if (absl::StartsWith(*head, "\x1f\x8b")) {
+    auto gzip = std::make_unique<GzipFile>(std::move(raw));
     if (!gzip->Init()) return absl::InternalError("zlib does not start");
     return std::unique_ptr<InputFile>(std::move(gzip));
   }
-  if (read == 4 && std::memcmp(magic, kZstd, 4) == 0) return std::unique_ptr<InputFile>(std::make_unique<ZstdFile>(std::move(file)));
-  return std::unique_ptr<InputFile>(std::make_unique<PlainFile>(std::move(file)));
+  if (absl::StartsWith(*head, "\x28\xb5\x2f\xfd")) return std::unique_ptr<InputFile>(std::make_unique<ZstdFile>(std::move(raw)));
+  return std::unique_ptr<InputFile>(std::make_unique<PlainFile>(std::move(raw)));
 }
 
 LineReader::LineReader(std::unique_ptr<InputFile> file) : file_(std::move(file)) {}

@@ -10,7 +10,7 @@
 namespace offerd::cli {
 
 // The bytes of a plain, gzip or zstd file; which one is told by the first bytes, not by the name. Several gzip members or
-// zstd frames after each other are one file.
+// zstd frames after each other are one file. A pipe is a file too: nothing seeks.
 //
 // Errors  NotFound or PermissionDenied from Open. DataLoss from Read when compressed data end early, are damaged or are
 //         followed by something else; bytes before that have been delivered.

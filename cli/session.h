@@ -22,7 +22,7 @@ struct Session {
   bool json = false;
   std::function<absl::Status()> action;
 
-  absl::StatusOr<std::unique_ptr<Client>> Connect() const { return Client::Connect(connection); }
+  absl::StatusOr<std::unique_ptr<Client>> Connect() const;  // says on `err` what ConnectionWarning has to say
 };
 
 // The command line asks for something that does not exist: exit code 2 instead of 1.
@@ -32,5 +32,8 @@ bool IsUsageError(const absl::Status& status);
 // Adds a command and says what it does when chosen. `run` keeps what the options were parsed into.
 CLI::App* AddCommand(CLI::App& parent, const char* name, const char* description, Session& session,
                      std::function<absl::Status()> run);
+
+// Adds --memory: bytes above 0 with or without a unit, such as 8GB. Without the option `bytes` stays.
+CLI::Option* AddMemoryOption(CLI::App* command, uint64_t* bytes, const char* what);
 
 }  // namespace offerd::cli

@@ -24,15 +24,14 @@ CLI::App* AddSubject(CLI::App& parent, Session& session, const char* name, const
   command->add_option("--delimiter", data.delimiter, "comma, tab, semicolon or one character")->capture_default_str();
   command->add_option("--method", data.methods, "NAME[:key=value,...] to start from; may be repeated; without it those that build makes")
       ->allow_extra_args(false);
-  command->add_option("--memory", data.memory_bytes, "most that a method's build may take, such as 8GB; default: 80 % of what is free")
-      ->transform(CLI::AsSizeValue(false));
+  AddMemoryOption(command, &data.memory_bytes, "most that a method's build may take, such as 8GB; default: 80 % of what is free");
   command->add_option("--valid-share", arguments->valid_share, "the last of the rows by time that validate")->capture_default_str();
   command->add_option("--metric", arguments->metric, "hit_rate, mrr, ndcg, recall, precision or map; default by protocol");
   command->add_option("--k", arguments->cutoff, "length of the list")->capture_default_str();
   command->add_option("--budget", arguments->budget_seconds, "seconds for all methods together")->capture_default_str();
   command->add_option("--trials", arguments->trials, "settings of each method at most")->capture_default_str();
   command->add_option("--seed", arguments->seed, "of the search")->capture_default_str();
-  command->add_option("--output", arguments->output, "file for the best setting, as `offerctl build --config` reads it");
+  command->add_option("--output", arguments->output, "file for the best setting of a table, as `offerctl build --config` reads it");
   return command;
 }
 

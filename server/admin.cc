@@ -83,7 +83,7 @@ void Engine::SetPlacement(const v1::SetPlacementRequest& request, v1::Placement*
                const PlacementState* set = fold.state().FindPlacement(request.placement().name());
                if (set != nullptr) *response = ToProto(set->placement);
              },
-             std::move(done));
+             std::move(done), static_cast<int64_t>(request.ByteSizeLong()));
 }
 
 absl::Status Engine::ListPlacements(const v1::ListPlacementsRequest&, v1::ListPlacementsResponse* response) {
@@ -125,6 +125,11 @@ absl::Status Engine::PlanPolicy(Writer::Plan& plan, const v1::Policy& policy) {
           "policy.linear: other features or another half-life make another model: set it under a new name beside this one");
     }
   }
+  const PolicyState* before = plan.fold().state().FindPolicy(policy.name());
+  if (!policy.has_linear() && before != nullptr && before->encoder != nullptr) {
+    return absl::FailedPreconditionError(
+        "policy: another kind would erase what this linear policy has learned: set it under a new name beside this one");
+  }
   v1::stored::LogRecord record;
   v1::Policy& stored = *record.mutable_policy_set();
   stored = policy;
@@ -142,7 +147,7 @@ void Engine::SetPolicy(const v1::SetPolicyRequest& request, v1::Policy* response
                const PolicyState* set = fold.state().FindPolicy(request.policy().name());
                if (set != nullptr) *response = Describe(*set);
              },
-             std::move(done));
+             std::move(done), static_cast<int64_t>(request.ByteSizeLong()));
 }
 
 void Engine::ListPolicies(const v1::ListPoliciesRequest&, v1::ListPoliciesResponse* response, Done done) {
@@ -240,7 +245,7 @@ void Engine::GetStatus(const v1::GetStatusRequest&, v1::ServerStatus* response, 
     response->set_erasures_pending(maintenance_->erasures_pending());
     const auto bases = store_->ListBases();
     if (!bases.empty()) response->set_snapshot_sequence(bases.front().manifest.sequence());
-    response->set_uptime_seconds(static_cast<double>(now_micros_() - start_micros_) * 1e-6);
+    response->set_uptime_seconds(static_cast<double>(std::max<TimeMicros>(0, now_micros_() - start_micros_)) * 1e-6);
   };
   // Still answers while the store fails: what it can without the writer.
   const auto fill_failing = [this, response, fill_shared] {

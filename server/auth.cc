@@ -8,6 +8,11 @@
 #include "absl/strings/str_cat.h"
 
 namespace offerd {
+namespace {
+
+constexpr int64_t kClockStepMicros = 100'000;
+
+}  // namespace
 
 absl::string_view RoleText(Role role) {
   switch (role) {
@@ -50,8 +55,9 @@ absl::Status Authorize(Role role, Access access) {
   if (role == Role::kAdmin || access == Access::kAny || static_cast<int>(role) == static_cast<int>(access)) {
     return absl::OkStatus();
   }
-  return absl::PermissionDeniedError(absl::StrCat("expected a token of role ", RoleText(static_cast<Role>(access)),
-                                                  " or ADMIN, found one of ", RoleText(role)));
+  const Role wanted = static_cast<Role>(access);
+  return absl::PermissionDeniedError(absl::StrCat("expected a token of role ", RoleText(wanted),
+                                                  wanted == Role::kAdmin ? "" : " or ADMIN", ", found one of ", RoleText(role)));
 }
 
 RateLimiter::RateLimiter(const std::vector<RateLimit>& limits) {
@@ -70,7 +76,8 @@ absl::Status RateLimiter::Take(Role role, int64_t now_micros) {
   if (!bucket.is_limited) return absl::OkStatus();
   {
     absl::MutexLock lock(&bucket.mu);
-    if (bucket.last_micros == INT64_MIN) bucket.last_micros = now_micros;
+    // Threads may come a little out of order; further back the clock was set.
+    if (bucket.last_micros == INT64_MIN || now_micros < bucket.last_micros - kClockStepMicros) bucket.last_micros = now_micros;
     if (now_micros > bucket.last_micros) {
       const double passed = static_cast<double>(now_micros - bucket.last_micros);
       bucket.tokens = std::min(bucket.burst, bucket.tokens + passed * bucket.tokens_per_micro);

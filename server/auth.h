@@ -58,7 +58,7 @@ struct RateLimit {
 // A token bucket for each limited role, full at first.
 //
 // Threads  Safe.
-// Errors   ResourceExhausted when the bucket is empty. A clock that goes backwards adds nothing.
+// Errors   ResourceExhausted when the bucket is empty. A clock that goes backwards adds nothing, and refilling goes on from there.
 class RateLimiter {
  public:
   explicit RateLimiter(const std::vector<RateLimit>& limits);

@@ -12,6 +12,18 @@
 namespace offerd {
 namespace {
 
+// A page ends before it has more than this, for the message must stay below the 4 MiB of gRPC; one element fits always.
+constexpr size_t kPageBytes = 3 << 20;
+
+// False: it belongs on the next page.
+template <typename Element>
+bool AddToPage(Element element, google::protobuf::RepeatedPtrField<Element>* page, size_t& bytes) {
+  bytes += element.ByteSizeLong();
+  if (bytes > kPageBytes && !page->empty()) return false;
+  *page->Add() = std::move(element);
+  return true;
+}
+
 // Sorts the elements of a batch into those to log and those to refuse.
 template <typename Elements, typename Target, typename GetId>
 void Sift(const Elements& elements, const Limits& limits, GetId&& id, Target* target, v1::UpsertResponse& response) {
@@ -99,9 +111,10 @@ absl::Status Engine::ListItems(const v1::ListItemsRequest& request, v1::ListItem
     return BadRequest("page_token", "expected the next_page_token of an answer before");
   }
   const Catalogue& catalogue = snapshot_.Get()->catalogue;
+  size_t bytes = 0;
   for (; at < catalogue.num_item_numbers() && response->items_size() < page_size; ++at) {
     const CatalogueItem& item = catalogue.ItemAt(ItemIndex{static_cast<uint32_t>(at)});
-    if (item.item != nullptr) *response->add_items() = ToProto(*item.item);
+    if (item.item != nullptr && !AddToPage(ToProto(*item.item), response->mutable_items(), bytes)) break;
   }
   if (at < catalogue.num_item_numbers()) response->set_next_page_token(absl::StrCat(at));
   response->set_total(catalogue.num_items());
@@ -116,11 +129,12 @@ absl::Status Engine::ListOffers(const v1::ListOffersRequest& request, v1::ListOf
   auto it = std::upper_bound(by_id.begin(), by_id.end(), request.page_token(), [&](const std::string& token, OfferIndex index) {
     return token < catalogue.OfferAt(index).id.value();
   });
+  size_t bytes = 0;
   for (; it != by_id.end() && response->offers_size() < page_size; ++it) {
     const auto& markets = catalogue.OfferAt(*it).offer->markets;
     const bool is_in_market = request.market().empty() || markets.empty() ||
                               std::find(markets.begin(), markets.end(), request.market()) != markets.end();
-    if (is_in_market) *response->add_offers() = OfferWithUse(catalogue, *it);
+    if (is_in_market && !AddToPage(OfferWithUse(catalogue, *it), response->mutable_offers(), bytes)) break;
   }
   if (it != by_id.end() && response->offers_size() > 0) {
     response->set_next_page_token(response->offers(response->offers_size() - 1).offer_id());

@@ -1,5 +1,6 @@
 #include "server/config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <initializer_list>
@@ -17,6 +18,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "offerd/v1/config.pb.h"
+#include "server/config_checks.h"
 #include "server/utf8.h"
 
 namespace offerd {
@@ -40,19 +42,80 @@ class Problems {
   std::vector<std::string> lines_;
 };
 
+// "WALL or REQUEST" of the field `clock`, wherever in the message it is; empty: no such field.
+std::string ChoicesOf(const google::protobuf::Descriptor* type, absl::string_view field_name) {
+  for (int i = 0; i < type->field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* field = type->field(i);
+    if (field->message_type() != nullptr) {
+      std::string choices = ChoicesOf(field->message_type(), field_name);
+      if (!choices.empty()) return choices;
+    }
+    if (field->enum_type() == nullptr || field->name() != field_name) continue;
+    std::string choices;
+    const int count = field->enum_type()->value_count();
+    for (int j = 1; j < count; ++j) {  // 0 is UNSPECIFIED
+      absl::StrAppend(&choices, j == 1 ? "" : j + 1 == count ? " or " : ", ", field->enum_type()->value(j)->name());
+    }
+    return choices;
+  }
+  return "";
+}
+
 // Unknown fields come as warnings, so that the parser goes on to the next; to us they are errors.
+//
+// What the text says may be a token in the wrong place, so no message repeats more of it than the names of fields, and not even
+// those once an error has shaken the text: then the middle of a token may look like a name.
 class ParseProblems : public google::protobuf::io::ErrorCollector {
  public:
-  explicit ParseProblems(Problems* problems) : problems_(problems) {}
-  void AddError(int line, google::protobuf::io::ColumnNumber /*column*/, const std::string& message) override {
-    problems_->AddLine(absl::StrCat("line ", line + 1, ": ", message));
+  ParseProblems(absl::string_view text, Problems* problems) : text_(text), problems_(*problems) {}
+  void AddError(int line, google::protobuf::io::ColumnNumber column, const std::string& message) override {
+    if (!AddEnumError(line, column, message)) Add(line, message.substr(0, FirstQuoteOfText(message)));
+    is_shaken_ = true;
   }
-  void AddWarning(int line, google::protobuf::io::ColumnNumber column, const std::string& message) override {
-    AddError(line, column, message);
+  void AddWarning(int line, google::protobuf::io::ColumnNumber /*column*/, const std::string& message) override {
+    Add(line, is_shaken_ ? "a field that is not known" : message);
   }
 
  private:
-  Problems* const problems_;
+  void Add(int line, absl::string_view what) { problems_.AddLine(absl::StrCat("line ", line + 1, ": ", what)); }
+
+  static size_t FirstQuoteOfText(const std::string& message) {
+    size_t end = message.size();
+    for (const char* before : {", got: ", ", found ", ". Value: ", " (", " of \"", " named \""}) end = std::min(end, message.find(before));
+    return end;
+  }
+
+  // Unknown enumeration value of "X" for field "clock". The parser says so at the token after the value.
+  bool AddEnumError(int line, int column, absl::string_view message) {
+    constexpr absl::string_view kBegin = "Unknown enumeration value of \"", kMiddle = "\" for field \"";
+    const size_t middle = message.rfind(kMiddle);
+    if (!absl::StartsWith(message, kBegin) || middle == absl::string_view::npos || is_shaken_) return false;
+    const absl::string_view value = message.substr(kBegin.size(), middle - kBegin.size());
+    absl::string_view field = message.substr(middle + kMiddle.size());
+    field = field.substr(0, field.find('"'));
+    const std::string choices = ChoicesOf(v1::Config::descriptor(), field);
+    if (choices.empty()) return false;
+    Add(LineOf(value, line, column), absl::StrCat(field, ": expected ", choices, ", found something else"));
+    return true;
+  }
+
+  // The line on which `value` stands last before a place; the place's own where it does not.
+  int LineOf(absl::string_view value, int line, int column) const {
+    size_t begin = 0;
+    for (int i = 0; i < line && begin != absl::string_view::npos; ++i) {
+      begin = text_.find('\n', begin);
+      if (begin != absl::string_view::npos) ++begin;
+    }
+    if (begin == absl::string_view::npos) return line;
+    const size_t end = std::min(text_.size(), begin + static_cast<size_t>(std::max(column, 0)));
+    const size_t at = text_.substr(0, end).rfind(value);
+    if (at == absl::string_view::npos) return line;
+    return static_cast<int>(std::count(text_.begin(), text_.begin() + static_cast<ptrdiff_t>(at), '\n'));
+  }
+
+  const absl::string_view text_;
+  Problems& problems_;
+  bool is_shaken_ = false;
 };
 
 struct Address {
@@ -252,6 +315,9 @@ void ReadAddresses(const v1::Config& proto, Reader& reader, Problems& problems, 
     ServerConfig::Tls tls;
     tls.certificate_pem = reader.PemFile("tls.certificate_file", proto.tls().certificate_file(), "CERTIFICATE");
     tls.key_pem = reader.PemFile("tls.key_file", proto.tls().key_file(), "PRIVATE KEY");
+    if (!KeyFitsCertificate(tls.certificate_pem, tls.key_pem)) {
+      problems.Add("tls.key_file", "the key of the first certificate", "one of another");
+    }
     if (!proto.tls().client_ca_file().empty()) {
       tls.client_ca_pem = reader.PemFile("tls.client_ca_file", proto.tls().client_ca_file(), "CERTIFICATE");
     }
@@ -299,9 +365,6 @@ void ReadTexts(const v1::Config& proto, Problems& problems, ServerConfig* config
   if (!is_currency) problems.Add("currency", "three capital letters of ISO 4217", Reader::Quoted(config->currency));
   config->tables_path = proto.tables_path().empty() ? absl::StrCat(config->store_path, "/tables") : proto.tables_path();
   config->backup_path = proto.backup_path();
-  if (!config->backup_path.empty() && config->backup_path == config->store_path) {
-    problems.Add("backup_path", "another folder than store_path", Reader::Quoted(config->backup_path));
-  }
 }
 
 void ReadNumbers(const v1::Config& proto, Reader& reader, ServerConfig* config) {
@@ -324,19 +387,15 @@ void ReadNumbers(const v1::Config& proto, Reader& reader, ServerConfig* config) 
   number("min_free_bytes", proto.min_free_bytes(), 1'048'576, std::numeric_limits<int64_t>::max(), &config->min_free_bytes);
 }
 
-}  // namespace
-
-absl::StatusOr<ServerConfig> ParseConfig(absl::string_view textproto) {
-  Problems problems;
+// False: the text does not parse, and what it leaves behind is a part of the message about which more complaints would only
+// mislead.
+bool ReadText(absl::string_view textproto, Problems& problems, ServerConfig& config) {
   v1::Config proto;
-  ParseProblems collector(&problems);
+  ParseProblems collector(textproto, &problems);
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&collector);
   parser.AllowUnknownField(true);  // reported as warnings, see ParseProblems
-  // Text that does not parse leaves a part of the message behind, about which more complaints would only mislead.
-  if (!parser.ParseFromString(std::string(textproto), &proto)) return problems.ToStatus();
-
-  ServerConfig config;
+  if (!parser.ParseFromString(std::string(textproto), &proto)) return false;
   Reader reader(&problems);
   ReadTexts(proto, problems, &config);
   ReadAddresses(proto, reader, problems, &config);
@@ -344,8 +403,21 @@ absl::StatusOr<ServerConfig> ParseConfig(absl::string_view textproto) {
   ReadChoices(proto, problems, &config);
   ReadNumbers(proto, reader, &config);
   ReadRateLimits(proto, reader, problems, &config);
+  return true;
+}
+
+absl::StatusOr<ServerConfig> OrProblems(const Problems& problems, ServerConfig config) {
   if (!problems.empty()) return problems.ToStatus();
   return config;
+}
+
+}  // namespace
+
+absl::StatusOr<ServerConfig> ParseConfig(absl::string_view textproto) {
+  Problems problems;
+  ServerConfig config;
+  (void)ReadText(textproto, problems, config);
+  return OrProblems(problems, std::move(config));
 }
 
 absl::StatusOr<ServerConfig> LoadConfig(const std::string& path) {
@@ -353,7 +425,12 @@ absl::StatusOr<ServerConfig> LoadConfig(const std::string& path) {
   if (!text.has_value()) {
     return absl::NotFoundError(absl::StrCat("--config: expected a readable file of at most 1 MiB, found ", Reader::Quoted(path)));
   }
-  return ParseConfig(*text);
+  Problems problems;
+  ServerConfig config;
+  if (ReadText(*text, problems, config)) {
+    for (const PathProblem& problem : CheckPaths(config)) problems.Add(problem.field, problem.expected, problem.found);
+  }
+  return OrProblems(problems, std::move(config));
 }
 
 bool CheckConfig(const std::string& path, std::ostream& out) {

@@ -56,7 +56,7 @@ struct ServerConfig {
 
 // InvalidArgument names every problem at once, a line each: "FIELD: expected ..., found ...", or "line N: ..." where the
 // text itself is wrong. The values of tokens are never shown. NotFound when the file cannot be read.
-absl::StatusOr<ServerConfig> LoadConfig(const std::string& path);
+absl::StatusOr<ServerConfig> LoadConfig(const std::string& path);       // also looks at the folders it names
 absl::StatusOr<ServerConfig> ParseConfig(absl::string_view textproto);  // reads the token and TLS files it names
 
 // --check_config: writes "PATH: sound", or every problem, a line each. True when sound.

@@ -63,7 +63,7 @@ void Engine::Start() {
     record.mutable_limits_set()->set_max_open_decisions(limits.max_open_decisions);
     (void)plan.Log(std::move(record), plan.log_now(), true);
   };
-  (void)writer_->Submit(std::move(task));  // the queue is empty: nothing else runs yet
+  (void)writer_->SubmitUpkeep(std::move(task));  // the service listens already: there may be no room for anything else
   RestoreErasures();
 }
 
@@ -76,41 +76,45 @@ absl::Status Engine::Stop() {
   return snapshot;
 }
 
-// Requests that were answered shortly before a restart are repeats after it, too.
+// Where to begin to look for decisions that are not older than `oldest`. They stand in the log in the order of time, nearly: back
+// block by block until a whole block is too old, or has more than there is room for. The block may hold no decision at all.
+Sequence Engine::FirstLiveReply(TimeMicros oldest) const {
+  constexpr Sequence kBlock = 10'000;
+  Sequence begin = store_->last_sequence() + 1;
+  for (int64_t decisions = 0; begin > store_->first_sequence() && decisions < config_.max_stored_replies;) {
+    const Sequence end = begin - 1;
+    const Sequence from = std::max(store_->first_sequence(), end > kBlock ? end - kBlock + 1 : Sequence{1});
+    bool is_too_old = true;
+    const absl::Status status = store_->ReadLog(from, end, [&](const v1::stored::LogRecord& record) {
+      if (record.time_micros() < oldest) return absl::OkStatus();
+      is_too_old = false;
+      decisions += record.has_decision() && !record.decision().made_up_request_id() ? 1 : 0;
+      return absl::OkStatus();
+    });
+    if (!status.ok()) Log(LogLevel::kError, "replies_not_restored", {{"before", begin}, {"reason", status.ToString()}});
+    if (!status.ok() || is_too_old) break;
+    begin = from;
+  }
+  return begin;
+}
+
+// Requests that were answered shortly before a restart are repeats after it, too. Forwards, so that the newest replies stay
+// where there is no room for all.
 void Engine::RestoreReplies() {
   const TimeMicros now = is_wall_clock() ? now_micros_() : snapshot_.Get()->now;
   const TimeMicros oldest = now - config_.request_id_lifetime_seconds * kMicrosPerSecond;
-  const auto is_wanted = [oldest](const v1::stored::LogRecord& record) {
-    return record.has_decision() && !record.decision().made_up_request_id() && !record.erased() && record.time_micros() >= oldest;
-  };
-  // Decisions stand in the order of time, nearly: look back block by block until a whole block is too old. Then forwards, so that
-  // the newest replies stay where there is no room for all.
-  constexpr Sequence kBlock = 10'000;
-  const Sequence last = store_->last_sequence();
-  Sequence begin = last + 1;
-  int64_t wanted = 0;
-  while (begin > store_->first_sequence() && wanted < config_.max_stored_replies) {
-    const Sequence end = begin - 1;
-    const Sequence from = std::max(store_->first_sequence(), end > kBlock ? end - kBlock + 1 : Sequence{1});
-    int64_t found = 0;
-    const absl::Status status = store_->ReadLog(from, end, [&](const v1::stored::LogRecord& record) {
-      found += is_wanted(record) ? 1 : 0;
-      return absl::OkStatus();
-    });
-    if (!status.ok() || found == 0) break;
-    wanted += found;
-    begin = from;
-  }
-  if (begin <= last) {
-    (void)store_->ReadLog(begin, last, [&](const v1::stored::LogRecord& record) {
-      if (!is_wanted(record)) return absl::OkStatus();
-      v1::RankOffersResponse response;
-      FillResponse(record.decision(), record.time_micros(), response);
-      replies_.Restore(record.decision().request().request_id(), record.decision().request_fingerprint(), record.time_micros(),
-                       response.SerializeAsString());
-      return absl::OkStatus();
-    });
-  }
+  const absl::Status status =
+      store_->ReadLog(FirstLiveReply(oldest), store_->last_sequence(), [&](const v1::stored::LogRecord& record) {
+        if (!record.has_decision() || record.decision().made_up_request_id() || record.erased() || record.time_micros() < oldest) {
+          return absl::OkStatus();
+        }
+        v1::RankOffersResponse response;
+        FillResponse(record.decision(), record.time_micros(), response);
+        replies_.Restore(record.decision().request().request_id(), record.decision().request_fingerprint(), record.time_micros(),
+                         response.SerializeAsString());
+        return absl::OkStatus();
+      });
+  if (!status.ok()) Log(LogLevel::kError, "replies_not_restored", {{"reason", status.ToString()}});
 }
 
 // An erasure whose mark did not reach the store before a crash stands in the replayed log.
@@ -128,9 +132,11 @@ void Engine::SubmitOr(Writer::Task task, const Done& done) {
   if (!submitted.ok()) done(submitted);
 }
 
-void Engine::PlanChange(std::function<absl::Status(Writer::Plan&)> plan, std::function<void(const Fold&)> respond, Done done) {
+void Engine::PlanChange(std::function<absl::Status(Writer::Plan&)> plan, std::function<void(const Fold&)> respond, Done done,
+                        int64_t bytes) {
   const auto planned = std::make_shared<absl::Status>();
   Writer::Task task;
+  task.bytes = bytes;
   task.plan = [plan = std::move(plan), planned](Writer::Plan& p) { *planned = plan(p); };
   task.finish = [respond = std::move(respond), planned, done](const absl::Status& written, const Fold& fold) {
     const absl::Status& status = written.ok() ? *planned : written;
@@ -141,9 +147,10 @@ void Engine::PlanChange(std::function<absl::Status(Writer::Plan&)> plan, std::fu
 }
 
 void Engine::LogChange(v1::stored::LogRecord record, Done done) {
+  const int64_t bytes = static_cast<int64_t>(record.ByteSizeLong());
   PlanChange(
       [record = std::move(record)](Writer::Plan& plan) { return plan.Log(record, plan.log_now(), true).status(); }, nullptr,
-      std::move(done));
+      std::move(done), bytes);
 }
 
 void Engine::CollectMetrics() {
@@ -154,10 +161,13 @@ void Engine::CollectMetrics() {
   metrics_->Set(Gauge::kOffers, static_cast<double>(state->catalogue.offer_table().by_id.size()));
   metrics_->Set(Gauge::kOpenDecisions, static_cast<double>(state->num_open));
   metrics_->Set(Gauge::kDecisionQueue, static_cast<double>(writer_->queued_decisions()));
-  metrics_->Set(Gauge::kFeedbackQueue, static_cast<double>(writer_->queued() - writer_->queued_decisions()));
-  metrics_->Set(Gauge::kLearnerLagRecords, static_cast<double>(writer_->queued()));
-  const TimeMicros oldest = writer_->oldest_queued_micros();
-  metrics_->Set(Gauge::kLearnerLagSeconds, oldest == 0 ? 0 : static_cast<double>(std::max<TimeMicros>(0, now_micros_() - oldest)) * 1e-6);
+  metrics_->Set(Gauge::kFeedbackQueue,
+                static_cast<double>(std::max<int64_t>(0, writer_->queued_records() - writer_->queued_decisions())));
+  const Writer::Lag lag = writer_->lag();
+  metrics_->Set(Gauge::kLearnerLagRecords, static_cast<double>(lag.records));
+  metrics_->Set(Gauge::kLearnerLagSeconds,
+                lag.since == 0 ? 0 : static_cast<double>(std::max<TimeMicros>(0, now_micros_() - lag.since)) * 1e-6);
+  metrics_->Add(Counter::kEvictedReplies, replies_.TakeEvicted());
   metrics_->Set(Gauge::kStoreError, writer_->is_failing() ? 1 : 0);
   metrics_->Set(Gauge::kErasuresPending, static_cast<double>(maintenance_->erasures_pending()));
 }

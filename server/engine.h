@@ -70,6 +70,8 @@ class Engine final : public Handlers {
   void GetStatus(const v1::GetStatusRequest& request, v1::ServerStatus* response, Done done) override;
   absl::Status GetLimits(const v1::GetLimitsRequest& request, v1::Limits* response) override;
 
+  // Hears, on the writer's thread, when the store begins to fail (true) and when it takes writes again. Before Start.
+  void OnStoreFailing(std::function<void(bool)> on_failing) { writer_->OnFailing(std::move(on_failing)); }
   void CollectMetrics();  // sets the gauges; called at each scrape
   const Recovery& recovery() const { return recovery_; }  // without its fold, which the writer owns
 
@@ -77,6 +79,7 @@ class Engine final : public Handlers {
   Engine(const ServerConfig& config, std::unique_ptr<Store> store, Metrics* metrics, std::function<TimeMicros()> now_micros,
          std::unique_ptr<TableShelf> shelf, Recovery recovery);
   void RestoreReplies();
+  Sequence FirstLiveReply(TimeMicros oldest) const;
   void RestoreErasures();
   bool is_wall_clock() const { return config_.clock == ServerConfig::Clock::kWall; }
   template <typename Request>
@@ -84,12 +87,15 @@ class Engine final : public Handlers {
   void PutInForce(std::shared_ptr<const ListTable> table, bool rolled_back, v1::TableStatus* response, Done done);
   v1::TableStatus DescribeTable(const std::string& name, const State& state) const;
   void RecordDecisionMetrics(const Decision& decision);
+  void PlanEvent(Writer::Plan& plan, v1::stored::LogRecord record, v1::EventResult& result);
   // Submits and answers `done` itself when the writer refuses.
   void SubmitOr(Writer::Task task, const Done& done);
   // Logs one change that needs no look at the state, synced, and answers when it is in force.
   void LogChange(v1::stored::LogRecord record, Done done);
   // A task whose plan may refuse: `plan` decides, `respond` fills the answer once it is in force.
-  void PlanChange(std::function<absl::Status(Writer::Plan&)> plan, std::function<void(const Fold&)> respond, Done done);
+  // `bytes` of what it holds count against the queue's limit.
+  void PlanChange(std::function<absl::Status(Writer::Plan&)> plan, std::function<void(const Fold&)> respond, Done done,
+                  int64_t bytes = 0);
   absl::Status PlanPlacement(Writer::Plan& plan, v1::Placement placement);
   absl::Status PlanPolicy(Writer::Plan& plan, const v1::Policy& policy);
 

@@ -43,7 +43,49 @@ bool IsDenied(const v1::Event& event, const Fold& fold) {
   return profile != nullptr && profile->customer.consent == Consent::kDenied;
 }
 
+// LATE is older than window and lateness allow. What is not, but finds its decision closed early or its placement deleted, is
+// an ORPHAN: a visit all the same.
+absl::StatusOr<Fate> FateOf(const v1::Event& event, TimeMicros time, TimeMicros log_time, const ServerConfig& config,
+                            const Writer::Plan& plan) {
+  if (event.history()) return Fate::kApplied;
+  if (time < plan.log_now() - config.event_id_lifetime_seconds * kMicrosPerSecond) return Fate::kLate;
+  bool is_over = false;
+  Event subject;
+  subject.decision_id = DecisionId(event.decision_id());
+  if (!event.decision_id().empty() && plan.fold().FindOpen(subject.decision_id) == nullptr) {
+    ASSIGN_OR_RETURN(is_over, plan.IsOver(event.decision_id(), log_time));
+  }
+  return plan.fold().Classify(subject, log_time, is_over);
+}
+
 }  // namespace
+
+// On the writer's thread: one valid event.
+void Engine::PlanEvent(Writer::Plan& plan, v1::stored::LogRecord record, v1::EventResult& result) {
+  v1::stored::StoredEvent& stored = *record.mutable_event();
+  v1::Event& event = *stored.mutable_event();
+  if (plan.IsUnreadable(event.event_id())) {
+    return Fail(absl::DataLossError("event_id: the store's entry of this id is damaged, so it might count twice"), result);
+  }
+  if (plan.IsSeen(event.event_id())) return result.set_fate(v1::DUPLICATE);
+  TimeMicros time = plan.log_now();
+  if (event.has_time()) time = *ToMicros(event.time());
+  stored.set_time_micros(time);
+  if (IsDenied(event, plan.fold())) {
+    event.clear_customer_id();
+    event.clear_order_id();  // a number of the shop's that leads to the person
+  }
+  // The log's time is that of the event where history is played; imports of the past move no clock.
+  const TimeMicros log_time = is_wall_clock() || event.history() ? plan.log_now() : time;
+  const absl::StatusOr<Fate> fate = FateOf(event, time, log_time, config_, plan);
+  if (!fate.ok()) return Fail(fate.status(), result);
+  result.set_fate(static_cast<v1::Fate>(*fate));
+  if (*fate == Fate::kLate) return;
+  stored.set_fate(static_cast<v1::Fate>(*fate));
+  const auto sequence = plan.Log(std::move(record), log_time, true);
+  if (!sequence.ok()) return Fail(sequence.status(), result);
+  result.set_sequence(*sequence);
+}
 
 void Engine::SendFeedback(const v1::SendFeedbackRequest& request, v1::SendFeedbackResponse* response, Done done) {
   const absl::Status valid = ValidateBatch("events", request.events_size(), limits_);
@@ -78,50 +120,10 @@ void Engine::SendFeedback(const v1::SendFeedbackRequest& request, v1::SendFeedba
     return;
   }
 
+  task.records = static_cast<int64_t>(feedback->records.size());
   task.plan = [this, feedback](Writer::Plan& plan) {
     for (size_t i = 0; i < feedback->records.size(); ++i) {
-      v1::stored::LogRecord& record = feedback->records[i];
-      v1::stored::StoredEvent& stored = *record.mutable_event();
-      v1::Event& event = *stored.mutable_event();
-      v1::EventResult& result = *feedback->response->mutable_results(feedback->places[i]);
-      if (plan.IsSeen(event.event_id())) {
-        result.set_fate(v1::DUPLICATE);
-        continue;
-      }
-      TimeMicros time = plan.log_now();
-      if (event.has_time()) time = *ToMicros(event.time());
-      stored.set_time_micros(time);
-      if (IsDenied(event, plan.fold())) {
-        event.clear_customer_id();
-        event.clear_order_id();  // a number of the shop's that leads to the person
-      }
-      // The log's time is that of the event where history is played; imports of the past move no clock.
-      const TimeMicros log_time = is_wall_clock() || event.history() ? plan.log_now() : time;
-      Fate fate = Fate::kApplied;
-      if (!event.history()) {
-        bool knows = false;
-        Event subject;
-        subject.decision_id = DecisionId(event.decision_id());
-        if (!event.decision_id().empty() && plan.fold().FindOpen(subject.decision_id) == nullptr) {
-          const auto known = plan.KnowsDecision(event.decision_id());
-          if (!known.ok()) {
-            Fail(known.status(), result);
-            continue;
-          }
-          knows = *known;
-        }
-        fate = plan.fold().Classify(subject, log_time, knows);
-        if (time < plan.log_now() - config_.event_id_lifetime_seconds * kMicrosPerSecond) fate = Fate::kLate;
-      }
-      result.set_fate(static_cast<v1::Fate>(fate));
-      if (fate == Fate::kLate) continue;
-      stored.set_fate(static_cast<v1::Fate>(fate));
-      const auto sequence = plan.Log(std::move(record), log_time, true);
-      if (!sequence.ok()) {
-        Fail(sequence.status(), result);
-        continue;
-      }
-      result.set_sequence(*sequence);
+      PlanEvent(plan, std::move(feedback->records[i]), *feedback->response->mutable_results(feedback->places[i]));
     }
   };
   task.finish = [this, feedback, &request, done](const absl::Status& written, const Fold&) {

@@ -166,7 +166,7 @@ class HealthWatch {
   bool is_over_ ABSL_GUARDED_BY(mu_) = false;  // the caller has gone, or has our status
 };
 
-HealthService::HealthService(RpcGate* gate) : gate_(*gate), raw_(std::make_unique<Raw>()), names_{""} {
+HealthService::HealthService(RpcGate* gate) : gate_(*gate), raw_(std::make_unique<Raw>()), names_{Name()} {
   check_.is_probe = true;
   check_.service = raw_.get();
   check_.index = kCheckIndex;
@@ -193,8 +193,15 @@ void HealthService::AddTo(RpcQueue* queue) {
 }
 
 int HealthService::StatusOf(const std::string& name) const {
-  if (std::find(names_.begin(), names_.end(), name) == names_.end()) return kServiceUnknown;
+  const auto known = std::find_if(names_.begin(), names_.end(), [&name](const Name& each) { return each.text == name; });
+  if (known == names_.end()) return kServiceUnknown;
+  if (known->needs_store && is_store_failing_.load(std::memory_order_seq_cst)) return kNotServing;
   return is_serving_.load(std::memory_order_seq_cst) && !gate_.is_draining() ? kServing : kNotServing;
+}
+
+void HealthService::SetStoreFailing(bool is_failing) {
+  is_store_failing_.store(is_failing, std::memory_order_seq_cst);
+  for (const auto& wake : wake_) wake();
 }
 
 void HealthService::SetServing(bool is_serving) {

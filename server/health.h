@@ -19,11 +19,14 @@ class HealthService {
   explicit HealthService(RpcGate* gate);
   ~HealthService();
 
-  void AddName(std::string name) { names_.push_back(std::move(name)); }  // before the server starts
+  // Before the server starts. A service that needs the store is NOT_SERVING while that fails.
+  void AddName(std::string name, bool needs_store) { names_.push_back({std::move(name), needs_store}); }
   void AddTo(RpcQueue* queue);                                           // before the server starts
   grpc::Service* service();
 
-  void SetServing(bool is_serving);  // and tells everyone who watches; NOT_SERVING until then and while draining
+  // Both tell everyone who watches.
+  void SetServing(bool is_serving);  // NOT_SERVING until then and while draining
+  void SetStoreFailing(bool is_failing);
 
  private:
   friend class HealthWatch;
@@ -35,10 +38,15 @@ class HealthService {
   RpcGate& gate_;
   const std::unique_ptr<Raw> raw_;
   RpcMethod check_;
-  std::vector<std::string> names_;  // "" is the server as a whole
+  struct Name {
+    std::string text;  // "" is the server as a whole
+    bool needs_store = false;
+  };
+  std::vector<Name> names_;
   std::vector<std::function<void()>> wake_;
   // Atomic: guards nothing. Sequentially consistent: set before the watches are woken, read under a watch's lock.
   std::atomic<bool> is_serving_{false};
+  std::atomic<bool> is_store_failing_{false};
 };
 
 }  // namespace offerd

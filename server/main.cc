@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "server/config.h"
 #include "server/engine.h"
+#include "server/listen_check.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/service.h"
@@ -35,6 +36,13 @@ int Serve(const std::string& config_path, sigset_t* signals) {
     return 1;
   }
   SetLogLevel(config->log_level);
+  // Before anything is changed: a second server on this machine must not leave a store behind.
+  const absl::Status can_listen = CheckCanListen("listen", config->listen);
+  if (!can_listen.ok()) return Fail(can_listen);
+  if (!config->metrics_listen.empty()) {
+    const absl::Status can_export = CheckCanListen("metrics_listen", config->metrics_listen);
+    if (!can_export.ok()) return Fail(can_export);
+  }
   StoreOptions options;
   options.min_free_bytes = config->min_free_bytes;
   auto store = Store::OpenAt(config->store_path, options);
@@ -42,15 +50,19 @@ int Serve(const std::string& config_path, sigset_t* signals) {
   Metrics metrics(kVersion, WallMicros);
   auto engine = Engine::Create(*config, *std::move(store), &metrics, WallMicros);
   if (!engine.ok()) return Fail(engine.status());
-  metrics.OnScrape([&engine] { (*engine)->CollectMetrics(); });
+  auto service = Service::Start(*config, engine->get(), &metrics, WallMicros);
+  if (!service.ok()) return Fail(service.status());
+  metrics.OnScrape([&engine, &service] {
+    (*engine)->CollectMetrics();
+    (*service)->CollectMetrics();
+  });
   std::unique_ptr<MetricsExporter> exporter;
   if (!config->metrics_listen.empty()) {
     auto started = MetricsExporter::Start(config->metrics_listen, &metrics);
     if (!started.ok()) return Fail(started.status());
     exporter = *std::move(started);
   }
-  auto service = Service::Start(*config, engine->get(), &metrics, WallMicros);
-  if (!service.ok()) return Fail(service.status());
+  (*engine)->OnStoreFailing([&service](bool is_failing) { (*service)->SetStoreFailing(is_failing); });
   (*engine)->Start();
   (*service)->SetReady(true);
   Log(LogLevel::kInfo, "ready", {{"port", (*service)->port()},

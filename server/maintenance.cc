@@ -15,6 +15,8 @@ namespace offerd {
 namespace {
 
 constexpr absl::Duration kTick = absl::Seconds(1);
+constexpr absl::Duration kPurgePause = absl::Milliseconds(50);  // between the steps of a pass
+constexpr TimeMicros kPurgeMicros = 60 * kMicrosPerSecond;      // between two passes
 
 }  // namespace
 
@@ -74,13 +76,16 @@ void Maintenance::Enqueue(std::function<void()> job, std::function<void()> refus
 }
 
 void Maintenance::Run() {
-  TimeMicros next_base = now_micros_() + config_.snapshot_interval_seconds * kMicrosPerSecond;
+  const TimeMicros interval = config_.snapshot_interval_seconds * kMicrosPerSecond;
+  Due base;
+  base.Wait(now_micros_(), interval);
+  bool is_purging = false;
   FinishErasures();  // those that a crash interrupted
   for (;;) {
     Job job;
     {
       absl::MutexLock lock(&mu_);
-      if (jobs_.empty() && !is_stopping_) wake_.WaitWithTimeout(&mu_, kTick);
+      if (jobs_.empty() && !is_stopping_) wake_.WaitWithTimeout(&mu_, is_purging ? kPurgePause : kTick);
       if (is_stopping_) break;
       if (!jobs_.empty()) {
         job = std::move(jobs_.front());
@@ -91,13 +96,14 @@ void Maintenance::Run() {
       job.run();
       continue;
     }
-    if (now_micros_() < next_base) continue;
-    next_base = now_micros_() + config_.snapshot_interval_seconds * kMicrosPerSecond;
+    is_purging = Purge();
+    if (!base.Is(now_micros_())) continue;
+    base.Wait(now_micros_(), interval);
     const auto made = MakeBase();
     if (!made.ok() && !absl::IsAlreadyExists(made.status())) {
       Log(LogLevel::kError, "snapshot_failed", {{"reason", made.status().ToString()}});
     }
-    Tidy();
+    if (erasures_pending() > 0) FinishErasures();
   }
   std::deque<Job> left;
   {
@@ -131,7 +137,8 @@ absl::StatusOr<v1::Snapshot> Maintenance::MakeBase() {
   // The writer destroys the image: it alone changes what the image shares.
   Writer::Task give_back;
   give_back.finish = [kept = std::move(image)](const absl::Status&, const Fold&) {};
-  (void)writer_->SubmitUpkeep(std::move(give_back));  // refused only when the writer has ended, and then nobody shares anything
+  // Also while the store fails. Refused only when the writer has ended, and then nobody shares anything.
+  (void)writer_->SubmitUpkeep(std::move(give_back));
   return result;
 }
 
@@ -172,6 +179,8 @@ void Maintenance::CreateSnapshot(SnapshotDone done) {
             return;
           }
           made->set_detail(absl::StrCat("backup ", backup->id, " in ", config_.backup_path));
+          const absl::Status pruned = Store::KeepNewestBackups(config_.backup_path, config_.snapshots_kept);
+          if (!pruned.ok()) Log(LogLevel::kWarning, "backups_not_pruned", {{"reason", pruned.ToString()}});
         }
         (*answer)(std::move(made));
       },
@@ -231,13 +240,23 @@ void Maintenance::FinishErasures() {
   }
 }
 
-void Maintenance::Tidy() {
-  const TimeMicros log_now = snapshot_->Get()->now;
-  const TimeMicros before = log_now - config_.event_id_lifetime_seconds * kMicrosPerSecond;
-  for (const auto& purged : {store_->PurgeSeen(before), store_->PurgeDecisions(before)}) {
-    if (!purged.ok()) Log(LogLevel::kWarning, "purge_failed", {{"reason", purged.status().ToString()}});
-  }
-  if (erasures_pending() > 0) FinishErasures();
+// A pass goes through both indexes in steps of a bounded number of ids, so that jobs need not wait for it.
+bool Maintenance::Purge() {
+  if (!purge_.Is(now_micros_())) return false;
+  const TimeMicros before = snapshot_->Get()->now - config_.event_id_lifetime_seconds * kMicrosPerSecond;
+  const auto step = [](absl::StatusOr<bool> is_end) {
+    if (!is_end.ok()) Log(LogLevel::kWarning, "purge_failed", {{"reason", is_end.status().ToString()}});
+    return !is_end.ok() || *is_end;  // after a failure the next pass goes on from there
+  };
+  if (!is_seen_purged_) is_seen_purged_ = step(store_->PurgeSeen(before));
+  if (!are_decisions_purged_) are_decisions_purged_ = step(store_->PurgeDecisions(before));
+  const int64_t damaged = store_->damaged_entries();
+  metrics_->Add(Counter::kDamagedEntries, static_cast<uint64_t>(damaged - damaged_entries_));
+  damaged_entries_ = damaged;
+  if (!is_seen_purged_ || !are_decisions_purged_) return true;
+  is_seen_purged_ = are_decisions_purged_ = false;
+  purge_.Wait(now_micros_(), kPurgeMicros);
+  return false;
 }
 
 absl::Status Maintenance::CreateLastSnapshot() {

@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "offerd/v1/admin_service.pb.h"
 #include "server/config.h"
+#include "server/due.h"
 #include "server/metrics.h"
 #include "server/writer.h"
 #include "store/store.h"
@@ -48,7 +49,7 @@ class Maintenance {
   absl::StatusOr<std::shared_ptr<FoldImage>> AskForImage();
   absl::StatusOr<v1::Snapshot> Describe(Sequence sequence) const;
   void FinishErasures();
-  void Tidy();
+  bool Purge();  // one step; false: nothing is left to do for now
 
   const ServerConfig& config_;
   Store* const store_;
@@ -66,6 +67,11 @@ class Maintenance {
   std::deque<Job> jobs_ ABSL_GUARDED_BY(mu_);
   bool is_stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::atomic<int64_t> erasures_pending_{0};
+  // Maintenance thread only.
+  bool is_seen_purged_ = false;  // in this pass
+  bool are_decisions_purged_ = false;
+  Due purge_;  // the next pass
+  int64_t damaged_entries_ = 0;  // as last told to metrics
   std::thread thread_;
 };
 

@@ -66,6 +66,8 @@ struct Described {
 constexpr Described kCounterTexts[kNumCounters] = {
     {metric::kDroppedDecisions, "Decision records that were dropped because the queue to the store was full."},
     {metric::kDecisionsClosedEarly, "Open decisions that were closed before their window ended for lack of room."},
+    {metric::kEvictedReplies, "Stored answers of request ids that gave way to newer ones within their lifetime for lack of room."},
+    {metric::kDamagedEntries, "Entries of an index in the store that were met and could not be read."},
     {metric::kGateLeaks, "Offers in an answer that the last gate would not have let through. Anything but 0 is a bug."},
 };
 constexpr Described kGaugeTexts[kNumGauges] = {
@@ -74,8 +76,8 @@ constexpr Described kGaugeTexts[kNumGauges] = {
     {metric::kOpenDecisions, "Decisions whose rewards may still come."},
     {metric::kDecisionQueue, "Decision records waiting for the store."},
     {metric::kFeedbackQueue, "Records of feedback and settings waiting for the store."},
-    {metric::kLearnerLagSeconds, "Age of the oldest log record that is not learned yet; 0 when there is none."},
-    {metric::kLearnerLagRecords, "Log records that are not learned yet."},
+    {metric::kLearnerLagSeconds, "Age of the oldest event or decision that has arrived and is not learned yet; 0 when there is none."},
+    {metric::kLearnerLagRecords, "Events, decisions and settings that have arrived and are not learned yet."},
     {metric::kStoreError, "1 while the store fails and nothing is acknowledged, else 0."},
     {metric::kLastSequence, "Position of the newest record in the log."},
     {metric::kCustomers, "Customers with a profile."},

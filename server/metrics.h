@@ -28,6 +28,7 @@ inline constexpr char kListNotes[] = "offerd_list_notes_total";
 inline constexpr char kDroppedDecisions[] = "offerd_dropped_decisions_total";
 inline constexpr char kOpenDecisions[] = "offerd_open_decisions";
 inline constexpr char kDecisionsClosedEarly[] = "offerd_decisions_closed_early_total";
+inline constexpr char kEvictedReplies[] = "offerd_evicted_replies_total";
 inline constexpr char kGateLeaks[] = "offerd_gate_leaks_total";
 inline constexpr char kEvents[] = "offerd_events_total";
 inline constexpr char kDecisionQueue[] = "offerd_decision_queue_records";
@@ -39,6 +40,7 @@ inline constexpr char kPublicationDuration[] = "offerd_publication_duration_seco
 inline constexpr char kStoreWriteDuration[] = "offerd_store_write_duration_seconds";
 inline constexpr char kStoreSyncDuration[] = "offerd_store_sync_duration_seconds";
 inline constexpr char kStoreError[] = "offerd_store_error";
+inline constexpr char kDamagedEntries[] = "offerd_damaged_entries_total";
 inline constexpr char kLastSequence[] = "offerd_last_sequence";
 inline constexpr char kSnapshotAge[] = "offerd_snapshot_age_seconds";
 inline constexpr char kSnapshotDuration[] = "offerd_snapshot_duration_seconds";
@@ -52,9 +54,9 @@ inline constexpr char kProcessMemory[] = "process_resident_memory_bytes";
 inline constexpr char kProcessStart[] = "process_start_time_seconds";
 inline constexpr const char* kAll[] = {
     kRequests, kRequestDuration, kShedRequests, kRequestsInFlight, kOpenStreams, kStreamBatchDuration, kDecisions,
-    kDecisionNotes, kListNotes, kDroppedDecisions, kOpenDecisions, kDecisionsClosedEarly, kGateLeaks, kEvents, kDecisionQueue,
+    kDecisionNotes, kListNotes, kDroppedDecisions, kOpenDecisions, kDecisionsClosedEarly, kEvictedReplies, kGateLeaks, kEvents, kDecisionQueue,
     kFeedbackQueue, kLearnerLagSeconds, kLearnerLagRecords, kPublications, kPublicationDuration, kStoreWriteDuration,
-    kStoreSyncDuration, kStoreError, kLastSequence, kSnapshotAge, kSnapshotDuration, kCustomers, kItems, kOffers,
+    kStoreSyncDuration, kStoreError, kDamagedEntries, kLastSequence, kSnapshotAge, kSnapshotDuration, kCustomers, kItems, kOffers,
     kErasuresPending, kBuildInfo, kProcessCpu, kProcessMemory, kProcessStart};
 }  // namespace metric
 
@@ -69,8 +71,8 @@ inline constexpr int kNumMethods = 34;
 absl::string_view MethodText(Method method);  // "RankOffers"
 
 // Counters without labels, counts in the order of their names above.
-enum class Counter : uint8_t { kDroppedDecisions, kDecisionsClosedEarly, kGateLeaks };
-inline constexpr int kNumCounters = 3;
+enum class Counter : uint8_t { kDroppedDecisions, kDecisionsClosedEarly, kEvictedReplies, kDamagedEntries, kGateLeaks };
+inline constexpr int kNumCounters = 5;
 
 enum class ShedReason : uint8_t { kInFlight, kRateLimit, kUnauthenticated, kPermission };
 inline constexpr int kNumShedReasons = 4;

@@ -136,7 +136,7 @@ void Engine::Activate(const v1::ActivateRequest& request, v1::ActivateResponse* 
       if (!is_known) {
         ASSIGN_OR_RETURN(is_known, p.KnowsDecision(request.decision_id()));
       }
-      if (is_known) return absl::FailedPreconditionError("decision_id: the decision is closed: its window and lateness are over");
+      if (is_known) return absl::FailedPreconditionError("decision_id: the decision is closed: its window and lateness are over, or there was no room");
       return absl::NotFoundError("decision_id: no such decision");
     }
     const int size = static_cast<int>(open->slots.size());

@@ -15,14 +15,17 @@ ReplyCache::Shard& ReplyCache::ShardOf(absl::string_view id) { return shards_[St
 
 // The oldest entry makes room. The ring is reserved whole at first use, so its entries never move and the index may point
 // into them.
-ReplyCache::Entry& ReplyCache::Claim(Shard& shard, absl::string_view id) {
+ReplyCache::Entry& ReplyCache::Claim(Shard& shard, absl::string_view id, TimeMicros now) {
   if (shard.ring.capacity() == 0) shard.ring.reserve(shard_capacity_);
   if (shard.ring.size() < shard_capacity_) {
     shard.ring.emplace_back();
     shard.next = shard.ring.size() - 1;
   }
   Entry& entry = shard.ring[shard.next];
-  if (entry.is_used) shard.index.erase(entry.id);
+  if (entry.is_used) {
+    if (now - entry.time < lifetime_micros_) evicted_.fetch_add(1, std::memory_order_relaxed);
+    shard.index.erase(entry.id);
+  }
   entry.id.assign(id.data(), id.size());
   entry.reply.clear();
   entry.is_used = true;
@@ -50,7 +53,7 @@ ReplyCache::Found ReplyCache::Begin(absl::string_view request_id, uint64_t finge
     entry.time = now;
     return Found::kNew;
   }
-  Entry& entry = Claim(shard, request_id);
+  Entry& entry = Claim(shard, request_id, now);
   entry.fingerprint = fingerprint;
   entry.time = now;
   return Found::kNew;

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -12,6 +13,8 @@
 namespace offerd {
 
 // Answers of recent request ids, so that a repeat gets the same list and counts once.
+//
+// Within its lifetime a repeat may still be new where more ids than the capacity came meanwhile: those are counted.
 //
 // Threads  Safe.
 // Cost     A hash lookup under a lock of one of 16 shards; memory is reused in a ring, so nothing is allocated once it is full.
@@ -28,6 +31,8 @@ class ReplyCache {
   void Abandon(absl::string_view request_id);
   // For a restart: an answer from the log.
   void Restore(absl::string_view request_id, uint64_t fingerprint, TimeMicros time, absl::string_view reply);
+  // How many answers gave way within their lifetime since the last call.
+  uint64_t TakeEvicted() { return evicted_.exchange(0, std::memory_order_relaxed); }
 
  private:
   struct Entry {
@@ -47,11 +52,12 @@ class ReplyCache {
   static constexpr size_t kShards = 16;
 
   Shard& ShardOf(absl::string_view id);
-  Entry& Claim(Shard& shard, absl::string_view id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mu);
+  Entry& Claim(Shard& shard, absl::string_view id, TimeMicros now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mu);
 
   const int64_t lifetime_micros_;
   const size_t shard_capacity_;
   std::vector<Shard> shards_;
+  std::atomic<uint64_t> evicted_{0};  // relaxed: stands alone
 };
 
 }  // namespace offerd

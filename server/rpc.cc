@@ -197,19 +197,18 @@ RpcGate::RpcGate(const ServerConfig& config, Metrics* metrics, std::function<int
 
 absl::Status RpcGate::TakeRoom() {
   const int in_flight = in_flight_.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (in_flight <= max_in_flight_) {
-    metrics_.Set(Gauge::kRequestsInFlight, in_flight);
-    return absl::OkStatus();
-  }
+  if (in_flight <= max_in_flight_) return absl::OkStatus();
   in_flight_.fetch_sub(1, std::memory_order_relaxed);
   metrics_.RecordShed(ShedReason::kInFlight);
   return absl::ResourceExhaustedError("too many calls in flight: try again later");
 }
 
-void RpcGate::Leave() { metrics_.Set(Gauge::kRequestsInFlight, in_flight_.fetch_sub(1, std::memory_order_relaxed) - 1); }
+void RpcGate::Leave() { in_flight_.fetch_sub(1, std::memory_order_relaxed); }
 
-void RpcGate::CountStream(int difference) {
-  metrics_.Set(Gauge::kOpenStreams, open_streams_.fetch_add(difference, std::memory_order_relaxed) + difference);
+// Not as they change: two threads could set them in the other order.
+void RpcGate::CollectMetrics() {
+  metrics_.Set(Gauge::kRequestsInFlight, in_flight_.load(std::memory_order_relaxed));
+  metrics_.Set(Gauge::kOpenStreams, open_streams_.load(std::memory_order_relaxed));
 }
 
 absl::Status RpcGate::Enter(const RpcMethod& method, const grpc::ServerContext& context, int64_t now_micros, Role* role) {

@@ -67,7 +67,8 @@ class RpcGate {
 
   int64_t NowMicros() const { return now_micros_(); }
   Metrics& metrics() const { return metrics_; }
-  void CountStream(int difference);
+  void CountStream(int difference) { open_streams_.fetch_add(difference, std::memory_order_relaxed); }
+  void CollectMetrics();  // sets the gauges
 
   void BeginDrain() { is_draining_.store(true, std::memory_order_seq_cst); }
   bool is_draining() const { return is_draining_.load(std::memory_order_seq_cst); }

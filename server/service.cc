@@ -144,6 +144,8 @@ class Service::Impl {
 
   absl::Status Start(const ServerConfig& config);
   void SetReady(bool is_ready) { health_.SetServing(is_ready); }
+  void SetStoreFailing(bool is_failing) { health_.SetStoreFailing(is_failing); }
+  void CollectMetrics() { gate_.CollectMetrics(); }
   void Drain(absl::Time deadline);
   int port() const { return port_; }
 
@@ -224,10 +226,8 @@ absl::Status Service::Impl::Start(const ServerConfig& config) {
   const std::array<RawService*, 5> services = {&offers_, &feedback_, &catalog_, &customers_, &admin_};
   for (RawService* service : services) builder.RegisterService(service->service());
   builder.RegisterService(health_.service());
-  for (const auto* request : {v1::RankOffersRequest::descriptor(), v1::SendFeedbackRequest::descriptor(),
-                              v1::UpsertItemsRequest::descriptor(), v1::UpsertCustomersRequest::descriptor(),
-                              v1::GetStatusRequest::descriptor()}) {
-    health_.AddName(ServiceOf(request)->full_name());
+  for (const RawService* each : services) {  // offers are decided from memory, and the admin service can say what is wrong
+    health_.AddName(each->descriptor()->full_name(), each != &offers_ && each != &admin_);
   }
   for (int i = 0; i < config.completion_queues; ++i) {
     auto queue = std::make_unique<RpcQueue>(builder.AddCompletionQueue());
@@ -271,6 +271,8 @@ absl::StatusOr<std::unique_ptr<Service>> Service::Start(const ServerConfig& conf
 
 int Service::port() const { return impl_->port(); }
 void Service::SetReady(bool is_ready) { impl_->SetReady(is_ready); }
+void Service::SetStoreFailing(bool is_failing) { impl_->SetStoreFailing(is_failing); }
+void Service::CollectMetrics() { impl_->CollectMetrics(); }
 void Service::Drain(absl::Time deadline) { impl_->Drain(deadline); }
 
 }  // namespace offerd

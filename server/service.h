@@ -31,6 +31,9 @@ class Service {
 
   int port() const;
   void SetReady(bool is_ready);
+  // While the store fails, health says NOT_SERVING for the services that write: feedback, catalogue, customers. Any thread.
+  void SetStoreFailing(bool is_failing);
+  void CollectMetrics();  // sets the gauges of calls and streams; called at each scrape
 
   // Takes no new calls, says NOT_SERVING, ends each feedback stream with UNAVAILABLE once its batches are acknowledged, and
   // lets the calls in flight finish. Those that last beyond `deadline` are cancelled. Returns when every handler has called

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/synchronization/notification.h"
 #include "server/bad_request.h"
 #include "server/engine.h"
 #include "server/log.h"
@@ -64,12 +65,19 @@ void Engine::PutInForce(std::shared_ptr<const ListTable> table, bool rolled_back
   published.set_version(table->version);
   published.set_checksum(table->checksum);
   published.set_rolled_back(rolled_back);
+  // The next job reads which table is in force, so this one waits until it is.
+  const auto is_done = std::make_shared<absl::Notification>();
+  done = [done = std::move(done), is_done](const absl::Status& status) {
+    done(status);
+    is_done->Notify();
+  };
   PlanChange([record](Writer::Plan& plan) { return plan.Log(record, plan.log_now(), true).status(); },
              [this, table, response](const Fold& fold) {  // keeps the table until the fold has it
                *response = DescribeTable(table->name, fold.state());
                Log(LogLevel::kInfo, "table_in_force", {{"table", table->name}, {"version", table->version}});
              },
              std::move(done));
+  is_done->WaitForNotification();
 }
 
 void Engine::PublishTable(const v1::PublishTableRequest& request, v1::TableStatus* response, Done done) {

@@ -18,6 +18,24 @@ constexpr absl::Duration kIdleWait = absl::Milliseconds(5);   // decisions wake 
 constexpr absl::Duration kRetryWait = absl::Milliseconds(100);
 constexpr int64_t kPublicationShare = 20;  // a publication of c microseconds is followed by at least 19 c without one
 
+TimeMicros KeptOpenFor(const Placement& placement) {
+  return (placement.window_seconds + placement.max_lateness_seconds) * kMicrosPerSecond;
+}
+
+// Window and lateness of the placement, empty: the longest of all. Of one that was deleted nobody knows any more; they were
+// shorter than the lifetime of event ids.
+TimeMicros KeptOpenFor(const State& state, const std::string& name, int64_t event_id_lifetime_seconds) {
+  if (!name.empty()) {
+    const PlacementState* placement = state.FindPlacement(name);
+    return placement != nullptr ? KeptOpenFor(placement->placement) : event_id_lifetime_seconds * kMicrosPerSecond;
+  }
+  TimeMicros longest = 0;
+  state.placements.ForEach([&longest](absl::string_view, const std::shared_ptr<const PlacementState>& placement) {
+    longest = std::max(longest, KeptOpenFor(placement->placement));
+  });
+  return longest;
+}
+
 }  // namespace
 
 TimeMicros Writer::Plan::log_now() const {
@@ -33,6 +51,8 @@ absl::StatusOr<Sequence> Writer::Plan::Log(v1::stored::LogRecord record, TimeMic
   CHECK(applied.ok());
   if (record.has_event()) seen_.insert(record.event().event().event_id());
   writer_.pending_.push_back(std::make_unique<v1::stored::LogRecord>(std::move(record)));
+  const v1::stored::LogRecord* logged = writer_.pending_.back().get();
+  if (logged->has_decision()) writer_.pending_decisions_.emplace(logged->decision().decision_id(), logged);
   writer_.pending_sync_ |= sync;
   return sequence;
 }
@@ -40,10 +60,26 @@ absl::StatusOr<Sequence> Writer::Plan::Log(v1::stored::LogRecord record, TimeMic
 bool Writer::Plan::IsSeen(const std::string& event_id) const { return seen_.contains(event_id); }
 
 absl::StatusOr<bool> Writer::Plan::KnowsDecision(const std::string& decision_id) const {
-  for (const auto& record : writer_.pending_) {  // logged, and not yet where the store would find it
-    if (record->has_decision() && record->decision().decision_id() == decision_id) return true;
-  }
+  if (writer_.pending_decisions_.contains(decision_id)) return true;  // logged, and not yet where the store would find it
   return writer_.store_->HasDecision(decision_id);
+}
+
+absl::StatusOr<bool> Writer::Plan::IsOver(const std::string& decision_id, TimeMicros time) const {
+  TimeMicros decided = 0;
+  std::string placement;
+  if (const auto pending = writer_.pending_decisions_.find(decision_id); pending != writer_.pending_decisions_.end()) {
+    decided = pending->second->time_micros();
+    placement = pending->second->decision().placement();
+  } else {
+    ASSIGN_OR_RETURN(const std::optional<int64_t> known, writer_.store_->DecisionTime(decision_id));
+    if (!known.has_value()) return false;
+    decided = *known;
+    // The record may be gone by retention, or damaged; its time is known all the same.
+    const auto record = writer_.store_->ReadDecision(decision_id);
+    if (record.ok() && record->has_value()) placement = (*record)->decision().placement();
+  }
+  const TimeMicros age = std::max(time, fold().state().now) - decided;
+  return age > KeptOpenFor(fold().state(), placement, writer_.config_.event_id_lifetime_seconds);
 }
 
 absl::StatusOr<Sequence> Writer::Plan::Publish(const std::string& policy, bool kept) {
@@ -56,7 +92,7 @@ absl::StatusOr<Sequence> Writer::Plan::Publish(const std::string& policy, bool k
   writer_.metrics_->RecordPublication(policy, cost);
   const PolicyState* state = fold().state().FindPolicy(policy);
   const int64_t interval = int64_t{1000} * state->policy.publish_every_ms;
-  writer_.schedules_[policy].next = begin + std::max(interval, cost * kPublicationShare);
+  writer_.schedules_[policy].Wait(begin, std::max(interval, cost * kPublicationShare));
   return sequence;
 }
 
@@ -96,13 +132,16 @@ bool Writer::HasRoom() const {
 }
 
 absl::Status Writer::Enqueue(Task task, bool is_bound) {
-  if (is_failing()) return absl::UnavailableError(absl::StrCat("the store does not take writes: ", store_error()));
+  if (is_bound && is_failing()) {
+    return absl::UnavailableError(absl::StrCat("the store does not take writes: ", store_error()));
+  }
   absl::MutexLock lock(&mu_);
   if (is_stopped_) return absl::UnavailableError("the server is stopping");
   if (is_bound && !HasRoom()) return absl::ResourceExhaustedError("the queue to the store is full: try again later");
   const int64_t bytes = task.bytes;
   queued_bytes_ += bytes;
   queue_.push_back({now_micros_(), 0, bytes, nullptr, std::move(task)});
+  queued_records_ += queue_.back().records();
   wake_.Signal();
   return absl::OkStatus();
 }
@@ -114,6 +153,7 @@ bool Writer::SubmitDecision(std::unique_ptr<v1::stored::LogRecord> record, TimeM
     if (!is_stopped_ && HasRoom()) {
       queued_bytes_ += bytes;
       queue_.push_back({now_micros_(), time, bytes, std::move(record), {}});
+      ++queued_records_;
       queued_decisions_.fetch_add(1, std::memory_order_relaxed);
       return true;
     }
@@ -128,14 +168,17 @@ std::string Writer::store_error() const {
   return store_error_;
 }
 
-int64_t Writer::queued() const {
+int64_t Writer::queued_records() const {
   absl::MutexLock lock(&mu_);
-  return static_cast<int64_t>(queue_.size());
+  return queued_records_;
 }
 
-int64_t Writer::oldest_queued_micros() const {
+Writer::Lag Writer::lag() const {
   absl::MutexLock lock(&mu_);
-  return queue_.empty() ? 0 : queue_.front().submitted;
+  Lag lag = taken_;
+  lag.records += queued_records_;
+  if (lag.since == 0 && lag.records > 0 && !queue_.empty()) lag.since = queue_.front().submitted;
+  return lag;
 }
 
 std::vector<Writer::Queued> Writer::Take() {
@@ -146,7 +189,10 @@ std::vector<Writer::Queued> Writer::Take() {
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
     queued_bytes_ -= batch.back().bytes;
+    queued_records_ -= batch.back().records();
     if (batch.back().decision != nullptr) queued_decisions_.fetch_sub(1, std::memory_order_relaxed);
+    taken_.records += batch.back().records();
+    if (taken_.since == 0 && taken_.records > 0) taken_.since = batch.back().submitted;
   }
   return batch;
 }
@@ -164,23 +210,41 @@ void Writer::Run() {
   }
 }
 
-void Writer::ReadSeen(const std::vector<Queued>& batch, Plan& plan) {
+absl::Status Writer::ReadIds(const std::vector<absl::string_view>& ids, Plan& plan) const {
+  std::vector<bool> seen;
+  RETURN_IF_ERROR(store_->HasEvents(ids, seen));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (seen[i]) plan.seen_.emplace(ids[i]);
+  }
+  return absl::OkStatus();
+}
+
+// One read for the whole batch; where that fails, one a task, and where that fails, too, one an id.
+void Writer::ReadSeen(std::vector<Queued>& batch, Plan& plan) {
   std::vector<absl::string_view> ids;
   for (const Queued& queued : batch) {
     for (const std::string& id : queued.task.event_ids) ids.push_back(id);
   }
   if (ids.empty()) return;
-  std::vector<bool> seen;
-  const absl::Status status = store_->HasEvents(ids, seen);
-  if (!status.ok()) {
-    // Without an answer an event could count twice: the batch is refused.
-    absl::MutexLock lock(&mu_);
-    store_error_ = std::string(status.message());
-    is_failing_.store(true, std::memory_order_relaxed);
-    return;
-  }
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (seen[i]) plan.seen_.emplace(ids[i]);
+  const absl::Status status = ReadIds(ids, plan);
+  if (status.ok()) return;
+  offerd::Log(LogLevel::kError, "event_ids_unreadable", {{"reason", status.ToString()}});
+  for (Queued& queued : batch) ReadSeenOf(queued, plan);
+}
+
+// Without an answer an event could count twice: what cannot be read is refused, and nothing else.
+void Writer::ReadSeenOf(Queued& queued, Plan& plan) {
+  const std::vector<absl::string_view> ids(queued.task.event_ids.begin(), queued.task.event_ids.end());
+  if (ids.empty() || ReadIds(ids, plan).ok()) return;
+  for (const absl::string_view id : ids) {
+    const absl::Status status = ReadIds({id}, plan);
+    if (status.ok()) continue;
+    if (!absl::IsDataLoss(status)) {  // the store cannot be read now, and may be later
+      queued.refusal = absl::UnavailableError(absl::StrCat("the store cannot be read: ", status.message()));
+      return;
+    }
+    plan.unreadable_.emplace(id);
+    metrics_->Add(Counter::kDamagedEntries);
   }
 }
 
@@ -197,20 +261,19 @@ void Writer::Refuse(std::vector<Queued>& batch, const absl::Status& status) {
 
 void Writer::Process(std::vector<Queued>& batch) {
   Plan plan(*this, now_micros_());
-  ReadSeen(batch, plan);
-  if (is_failing()) {
-    const bool was_idle = batch.empty();
+  if (is_failing()) {  // what is pending is tried again, and nothing is added to it
     Refuse(batch, absl::UnavailableError(absl::StrCat("the store does not take writes: ", store_error())));
-    if (pending_.empty()) is_failing_.store(false, std::memory_order_relaxed);  // a failed read: the next batch tries again
-    if (!was_idle) return;
+    WriteUntilDone(batch);
+    return;
   }
+  ReadSeen(batch, plan);
   for (Queued& queued : batch) {
     if (queued.decision != nullptr) {
       const auto logged = plan.Log(std::move(*queued.decision), queued.decision_time,
                                    config_.durability == ServerConfig::Durability::kSynced);
       CHECK(logged.ok());
     }
-    if (queued.task.plan) queued.task.plan(plan);
+    if (queued.task.plan && queued.refusal.ok()) queued.task.plan(plan);
   }
   PublishNews(plan);
   if (config_.durability == ServerConfig::Durability::kAsync) PublishState();
@@ -221,7 +284,7 @@ void Writer::Process(std::vector<Queued>& batch) {
 void Writer::PublishNews(Plan& plan) {
   std::vector<std::string> due;
   for (const auto& [name, learning] : fold_->learning()) {
-    if (!learning.has_news || schedules_[name].next > plan.wall_now()) continue;
+    if (!learning.has_news || !schedules_[name].Is(plan.wall_now())) continue;
     const PolicyState* policy = fold_->state().FindPolicy(name);
     if (policy != nullptr && !policy->is_pinned) due.push_back(name);
   }
@@ -229,7 +292,7 @@ void Writer::PublishNews(Plan& plan) {
     const auto published = plan.Publish(name, false);
     if (!published.ok()) {
       // The old model stays. Not before a second has passed again, whatever the interval.
-      schedules_[name].next = plan.wall_now() + kMicrosPerSecond;
+      schedules_[name].Wait(plan.wall_now(), kMicrosPerSecond);
       offerd::Log(LogLevel::kWarning, "publication_failed", {{"policy", name}, {"reason", published.status().ToString()}});
     }
   }
@@ -243,6 +306,7 @@ absl::Status Writer::Write() {
   const TimeMicros begin = now_micros_();
   RETURN_IF_ERROR(store_->Append(records, pending_sync_));
   metrics_->Record(pending_sync_ ? Timer::kStoreSync : Timer::kStoreWrite, now_micros_() - begin);
+  pending_decisions_.clear();
   pending_.clear();
   pending_sync_ = false;
   return absl::OkStatus();
@@ -250,25 +314,12 @@ absl::Status Writer::Write() {
 
 void Writer::WriteUntilDone(std::vector<Queued>& batch) {
   const bool had_records = !pending_.empty();
-  absl::Status status = Write();
+  const absl::Status status = Write();
+  SetFailing(!status.ok(), status);
   if (status.ok()) {
-    if (is_failing_.exchange(false, std::memory_order_relaxed)) offerd::Log(LogLevel::kInfo, "store_recovered");
-    {
-      absl::MutexLock lock(&mu_);
-      store_error_.clear();
-    }
     if (had_records) PublishState();
-    for (Queued& queued : batch) {
-      if (queued.task.finish) queued.task.finish(absl::OkStatus(), *fold_);
-    }
+    Acknowledge(batch);
     return;
-  }
-  {
-    absl::MutexLock lock(&mu_);
-    store_error_ = std::string(status.message());
-  }
-  if (!is_failing_.exchange(true, std::memory_order_relaxed)) {
-    Log(LogLevel::kError, "store_failing", {{"reason", status.ToString()}});
   }
   for (Queued& queued : batch) {
     if (queued.task.finish) {
@@ -278,9 +329,34 @@ void Writer::WriteUntilDone(std::vector<Queued>& batch) {
   batch.clear();
   {
     absl::MutexLock lock(&mu_);
+    taken_.records = static_cast<int64_t>(pending_.size());
     if (!is_stopping_) wake_.WaitWithTimeout(&mu_, kRetryWait);
   }
   (void)store_->Resume();  // whether it worked, the next write shows
+}
+
+void Writer::Acknowledge(std::vector<Queued>& batch) {
+  {
+    absl::MutexLock lock(&mu_);
+    taken_ = Lag();
+  }
+  for (Queued& queued : batch) {
+    if (queued.task.finish) queued.task.finish(queued.refusal, *fold_);
+  }
+}
+
+void Writer::SetFailing(bool is_failing, const absl::Status& status) {
+  {
+    absl::MutexLock lock(&mu_);
+    store_error_ = std::string(status.message());
+  }
+  if (is_failing_.exchange(is_failing, std::memory_order_relaxed) == is_failing) return;
+  if (is_failing) {
+    offerd::Log(LogLevel::kError, "store_failing", {{"reason", status.ToString()}});
+  } else {
+    offerd::Log(LogLevel::kInfo, "store_recovered");
+  }
+  if (on_failing_) on_failing_(is_failing);
 }
 
 void Writer::PublishState() {

@@ -62,12 +62,15 @@ absl::StatusOr<char*> Reserve(const File& file, const std::string& path, size_t 
 
 }  // namespace
 
-absl::StatusOr<FileBytes> FileBytes::Read(const std::string& path, TableMemory memory) {
-  const File file(path, O_RDONLY);
+absl::StatusOr<FileBytes> FileBytes::Read(const std::string& path, TableMemory memory, size_t max_bytes) {
+  const File file(path, O_RDONLY | O_NONBLOCK);  // a pipe opens at once, and is refused next
   struct stat info = {};
   if (!file.is_open() || fstat(file.descriptor(), &info) != 0) return Failed("cannot open", path);
   if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no file"));
   const auto size = static_cast<size_t>(info.st_size);
+  if (size > max_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' has ", size, " bytes, expected at most ", max_bytes));
+  }
   if (size == 0) return FileBytes();
   ASSIGN_OR_RETURN(char* const data, Reserve(file, path, size, memory));
   FileBytes bytes(data, size);

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -18,10 +19,11 @@ enum class TableMemory {
 
 // A whole file in memory, read-only by contract, page-aligned, released with the object.
 //
-// Errors  NotFound, PermissionDenied, ... as the system says, naming the file. An empty file is fine: no bytes.
+// Errors  NotFound, PermissionDenied, ... as the system says, naming the file. InvalidArgument: no regular file (a pipe is
+//         not waited for), or more than `max_bytes`, and then nothing was read. An empty file is fine: no bytes.
 class FileBytes {
  public:
-  static absl::StatusOr<FileBytes> Read(const std::string& path, TableMemory memory);
+  static absl::StatusOr<FileBytes> Read(const std::string& path, TableMemory memory, size_t max_bytes = SIZE_MAX);
 
   FileBytes() = default;
   FileBytes(FileBytes&& other) noexcept;

@@ -127,6 +127,8 @@ absl::StatusOr<Place> LookAt(const std::string& path) {
   if (place.has_store) return place;
   for (fs::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
+    std::error_code vanished;
+    if (name == "tables" && entry->is_directory(vanished)) continue;  // built before the first start
     const bool is_unfinished_store = name == "lost+found" || name == "IDENTITY" || absl::StartsWith(name, "LOG") ||
                                      name == "LOCK" || absl::StartsWith(name, "MANIFEST-") ||
                                      absl::StartsWith(name, "OPTIONS-") || absl::EndsWith(name, ".dbtmp");
@@ -449,6 +451,15 @@ absl::StatusOr<std::vector<BackupInfo>> ListRocksBackups(const std::string& dir)
   }
   std::sort(result.begin(), result.end(), [](const BackupInfo& a, const BackupInfo& b) { return a.id < b.id; });
   return result;
+}
+
+absl::Status PruneRocksBackups(const std::string& dir, uint32_t keep) {
+  rocksdb::BackupEngine* opened = nullptr;
+  const std::string what = absl::StrCat("backups in '", dir, "'");
+  const rocksdb::BackupEngineOptions options(dir);
+  RETURN_IF_ERROR(ToStatus(rocksdb::BackupEngine::Open(rocksdb::Env::Default(), options, &opened), what));
+  const std::unique_ptr<rocksdb::BackupEngine> engine(opened);
+  return ToStatus(engine->PurgeOldBackups(keep), what);
 }
 
 absl::Status VerifyRocksBackup(const std::string& dir, uint32_t id) {

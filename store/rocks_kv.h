@@ -28,6 +28,7 @@ absl::StatusOr<std::unique_ptr<Kv>> OpenRocksKv(const std::string& path, const R
 
 // Backups as Kv::CreateBackup makes them. NotFound: no such directory or id.
 absl::StatusOr<std::vector<BackupInfo>> ListRocksBackups(const std::string& dir);
+absl::Status PruneRocksBackups(const std::string& dir, uint32_t keep);  // all but the newest
 absl::Status VerifyRocksBackup(const std::string& dir, uint32_t id);
 absl::Status RestoreRocksBackup(const std::string& dir, uint32_t id, const std::string& to);
 

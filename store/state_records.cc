@@ -139,7 +139,8 @@ absl::Status WriteDemand(const ItemDemand& demand, Sink sink) {
     };
     write(0, 0, market.orders);
     for (size_t i = 0; i < market.items.size(); ++i) {
-      if (market.items[i].day != 0) write(3, i, market.items[i]);
+      const DayCount& count = market.items[i];  // not by its day: 0 is 1970-01-01
+      if (count.today != 0 || count.slow != 0 || count.fast != 0) write(3, i, count);
     }
   });
   return status;

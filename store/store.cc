@@ -152,10 +152,15 @@ absl::Status Store::HasEvents(absl::Span<const absl::string_view> ids, std::vect
 }
 
 absl::StatusOr<bool> Store::HasDecision(absl::string_view decision_id) const {
+  ASSIGN_OR_RETURN(const std::optional<int64_t> time, DecisionTime(decision_id));
+  return time.has_value();
+}
+
+absl::StatusOr<std::optional<int64_t>> Store::DecisionTime(absl::string_view decision_id) const {
   ASSIGN_OR_RETURN(const std::optional<std::string> framed, kv_->Read(Family::kDecisions, decision_id));
-  if (!framed.has_value()) return false;
-  RETURN_IF_ERROR(IndexEntry::Read(Family::kDecisions, decision_id, *framed).status());
-  return true;
+  if (!framed.has_value()) return std::optional<int64_t>();
+  ASSIGN_OR_RETURN(const IndexEntry entry, IndexEntry::Read(Family::kDecisions, decision_id, *framed));
+  return std::optional<int64_t>(entry.time_micros);
 }
 
 absl::StatusOr<std::optional<v1::stored::LogRecord>> Store::ReadRecord(Sequence sequence) const {
@@ -211,6 +216,10 @@ absl::StatusOr<BackupInfo> Store::CreateBackup(const std::string& dir) {
 }
 
 absl::StatusOr<std::vector<BackupInfo>> Store::ListBackups(const std::string& dir) { return ListRocksBackups(dir); }
+
+absl::Status Store::KeepNewestBackups(const std::string& dir, int keep) {
+  return PruneRocksBackups(dir, static_cast<uint32_t>(std::max(keep, 1)));
+}
 
 absl::Status Store::VerifyBackup(const std::string& dir, uint32_t id) { return VerifyRocksBackup(dir, id); }
 

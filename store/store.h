@@ -68,6 +68,8 @@ class Store {
   // seen: one an element of ids, in order.
   absl::Status HasEvents(absl::Span<const absl::string_view> ids, std::vector<bool>& seen) const;
   absl::StatusOr<bool> HasDecision(absl::string_view decision_id) const;  // also where its log record is gone by now
+  // Its log time, also where the record is gone. Empty: nobody knows the decision, or its id was purged.
+  absl::StatusOr<std::optional<int64_t>> DecisionTime(absl::string_view decision_id) const;
   absl::StatusOr<std::optional<v1::stored::LogRecord>> ReadRecord(Sequence sequence) const;
   absl::StatusOr<std::optional<v1::stored::LogRecord>> ReadDecision(absl::string_view decision_id) const;
   // Calls visit for every record of [from, to] in order; `to` may be past the end. A gap or damage is DataLoss with the
@@ -111,9 +113,10 @@ class Store {
   // --- Upkeep ---
 
   // Forget ids whose record's log time is before the given one. A bounded part of the ids per call, the next one goes
-  // on from there; true: the end was reached.
+  // on from there; true: the end was reached. An entry that cannot be read stays, is counted, and the purge goes on.
   absl::StatusOr<bool> PurgeSeen(int64_t before_micros);
   absl::StatusOr<bool> PurgeDecisions(int64_t before_micros);
+  int64_t damaged_entries() const { return damaged_entries_.load(std::memory_order_relaxed); }  // met by purges so far
 
   // Erasure: mark when the erasing record is in the log; finish needs a sound base at or after it (else
   // FailedPrecondition: replay must not need the stripped records). Finishing strips the ids from all records up to
@@ -131,6 +134,7 @@ class Store {
 
   absl::StatusOr<BackupInfo> CreateBackup(const std::string& dir);
   static absl::StatusOr<std::vector<BackupInfo>> ListBackups(const std::string& dir);  // oldest first
+  static absl::Status KeepNewestBackups(const std::string& dir, int keep);             // keep >= 1
   static absl::Status VerifyBackup(const std::string& dir, uint32_t id);               // DataLoss; reads every byte
   static absl::Status RestoreBackup(const std::string& dir, uint32_t id,
                                     const std::string& to);  // `to` is absent or empty
@@ -162,6 +166,7 @@ class Store {
   std::atomic<Sequence> first_sequence_{1};
   std::atomic<Sequence> last_sequence_{0};
   std::atomic<bool> is_writing_base_{false};
+  std::atomic<int64_t> damaged_entries_{0};  // relaxed: stands alone
 
   // Upkeep thread only.
   std::string purge_seen_cursor_;

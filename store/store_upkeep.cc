@@ -72,8 +72,12 @@ absl::StatusOr<bool> Store::PurgeIndex(Family family, int64_t before_micros, std
   const std::unique_ptr<KvIterator> ids = kv_->Iterate(family, cursor, "");
   KvBatch batch;
   for (int looked_at = 0; ids->valid() && looked_at < kIdsInCall; ids->Next(), ++looked_at) {
-    ASSIGN_OR_RETURN(const IndexEntry entry, IndexEntry::Read(family, ids->key(), ids->value()));
-    if (entry.time_micros < before_micros) batch.Delete(family, ids->key());
+    const absl::StatusOr<IndexEntry> entry = IndexEntry::Read(family, ids->key(), ids->value());
+    if (!entry.ok()) {
+      damaged_entries_.fetch_add(1, std::memory_order_relaxed);
+    } else if (entry->time_micros < before_micros) {
+      batch.Delete(family, ids->key());
+    }
   }
   RETURN_IF_ERROR(ids->status());
   if (!batch.empty()) RETURN_IF_ERROR(kv_->Write(batch, /*sync=*/false));

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kMaxIdBytes = 256;  // as everywhere in offerd
 constexpr size_t kMaxQueryNumber = 1'000'000'000;
+constexpr double kLargestNumber = 1e18;  // of a score or weight: sums and products of them stay far from the end of a float
 constexpr size_t kMaxItems = std::numeric_limits<uint32_t>::max() - 1;  // slots hold number + 1
 
 template <typename... Parts>
@@ -94,7 +95,9 @@ absl::Status CheckRow(const ItemTableView& rows, TableItem item, size_t num_item
       return Wrong("row_neighbours.u32: item ", item, " has neighbour ", neighbour, " twice");
     }
     last_row[neighbour] = item + 1;
-    if (!std::isfinite(scores[i])) return Wrong("row_scores.f32: item ", item, " has a score that is not finite");
+    if (!(std::abs(static_cast<double>(scores[i])) <= kLargestNumber)) {
+      return Wrong("row_scores.f32: item ", item, " has a score that is not finite, or beyond ", kLargestNumber);
+    }
     if (i > 0 && !MayFollow(scores[i], scores[i - 1])) {
       return Wrong("row_scores.f32: the row of item ", item, " is not in descending order");
     }
@@ -186,9 +189,9 @@ absl::Status CheckSessions(const SessionIndexView& sessions, size_t num_items) {
   if (sessions.idf.size() != num_items) {
     return Wrong("item_idf.f64: ", sessions.idf.size(), " numbers for ", num_items, " items");
   }
-  const auto is_wrong = [](double idf) { return !std::isfinite(idf) || idf < 0; };
+  const auto is_wrong = [](double idf) { return !(idf >= 0 && idf <= kLargestNumber); };
   if (std::any_of(sessions.idf.begin(), sessions.idf.end(), is_wrong)) {
-    return Wrong("item_idf.f64: a number that is not finite, or below 0");
+    return Wrong("item_idf.f64: a number that is not finite, below 0 or above ", kLargestNumber);
   }
   return absl::OkStatus();
 }
@@ -199,7 +202,9 @@ absl::Status CheckSessionQuery(const SessionQueryOptions& query) {
       return Wrong("sessions: neighbours, last_items and count are 1 to ", kMaxQueryNumber);
     }
   }
-  if (!std::isfinite(query.idf_weight) || query.idf_weight < 0) return Wrong("sessions: idf_weight is at least 0");
+  if (!(query.idf_weight >= 0 && query.idf_weight <= kLargestNumber)) {
+    return Wrong("sessions: idf_weight is at least 0 and at most ", kLargestNumber);
+  }
   return absl::OkStatus();
 }
 

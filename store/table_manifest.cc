@@ -70,7 +70,7 @@ absl::StatusOr<v1::TableManifest> Parse(const std::string& path, absl::string_vi
 
 // A file that must be there.
 absl::StatusOr<FileBytes> ReadPart(const std::string& path) {
-  absl::StatusOr<FileBytes> bytes = FileBytes::Read(path, TableMemory::kCopied);
+  absl::StatusOr<FileBytes> bytes = FileBytes::Read(path, TableMemory::kCopied, kMaxManifestBytes);
   if (absl::IsNotFound(bytes.status())) return absl::DataLossError(absl::StrCat("'", path, "' is missing"));
   return bytes;
 }
@@ -87,9 +87,6 @@ absl::StatusOr<ManifestFile> ReadManifest(const std::string& folder) {
   const std::string path = absl::StrCat(folder, "/manifest.json");
   ASSIGN_OR_RETURN(const FileBytes bytes, ReadPart(path));
   ASSIGN_OR_RETURN(const FileBytes checksum, ReadPart(absl::StrCat(folder, "/manifest.xxh3")));
-  if (bytes.view().size() > kMaxManifestBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("'", path, "' has ", bytes.view().size(), " bytes: no manifest"));
-  }
   if (absl::StripSuffix(checksum.view(), "\n") != ChecksumText(bytes.view())) {
     return absl::DataLossError(absl::StrCat("'", path, "' is damaged: its checksum is not that of manifest.xxh3"));
   }

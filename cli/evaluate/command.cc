@@ -45,8 +45,8 @@ absl::Status PlanBaskets(const Arguments& arguments, Plan* plan) {
   if (split.protocol == Protocol::kNextBasket && plan->options.columns.count("user") == 0) {
     return absl::InvalidArgumentError("next-basket needs users: --columns user=NAME");
   }
-  if (!arguments.basket_lines && split.test_from && plan->options.columns.count("time") == 0) {
-    return absl::InvalidArgumentError("--test-from needs times: --columns time=NAME");
+  if (!arguments.basket_lines && (split.test_from || split.test_to) && plan->options.columns.count("time") == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(split.test_from ? "--test-from" : "--test-to", " needs times: --columns time=NAME"));
   }
   plan->baskets.path = arguments.baskets;
   plan->baskets.options = plan->options;
@@ -96,8 +96,10 @@ absl::StatusOr<Plan> MakePlan(const Arguments& arguments) {
   plan.test = arguments.test;
   RETURN_IF_ERROR(PlanColumns(arguments, &plan));
   if (plan.subject == Subject::kBaskets) RETURN_IF_ERROR(PlanBaskets(arguments, &plan));
+  plan.has_times = plan.options.columns.count("time") > 0;
   for (const std::string& method : arguments.methods) {
     ASSIGN_OR_RETURN(MethodSpec spec, ParseMethodSpec(method, ProtocolOf(plan), Use::kMeasure));
+    if (!plan.has_times) RETURN_IF_ERROR(DropAges(&spec));
     plan.methods.push_back(std::move(spec));
   }
   plan.evaluate.cutoffs.clear();
@@ -126,18 +128,39 @@ absl::StatusOr<Dataset> ReadDataset(const Plan& plan) {
   return absl::InternalError("a subject of no kind");
 }
 
+absl::Status CheckData(const Dataset& data, const Plan& plan, std::vector<MethodSpec>* methods) {
+  if (data.training.rows.size() == 0) return absl::InvalidArgumentError("there is nothing to learn from: see the notes above");
+  if (data.test.rows.size() == 0) return absl::InvalidArgumentError("there is nothing to test on: see the notes above");
+  size_t longest = 0;
+  for (size_t row = 0; row < data.test.rows.size(); ++row) longest = std::max(longest, data.test.rows[row].size());
+  if (plan.subject == Subject::kSessions && longest <= plan.evaluate.min_prefix) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("there is nothing to test on: no test session has more than ", plan.evaluate.min_prefix, " clicks (--min-prefix)"));
+  }
+  if (data.reports[0].times > 0) return absl::OkStatus();
+  for (MethodSpec& method : *methods) RETURN_IF_ERROR(DropAges(&method));
+  return absl::OkStatus();
+}
+
+void PrintWarnings(const std::vector<std::string>& warnings, std::ostream& out) {
+  for (const std::string& warning : warnings) out << "warning: " << warning << "\n";
+}
+
 absl::Status RunEvaluate(const Plan& plan, const Output& output) {
   if (output.err_is_terminal) output.err << "reading" << std::flush;
   absl::StatusOr<Dataset> data = ReadDataset(plan);
   if (output.err_is_terminal) output.err << "\r\033[K" << std::flush;
   RETURN_IF_ERROR(data.status());
   for (const std::string& note : Notes(*data)) output.err << note << "\n";
-  if (data->test.rows.size() == 0) return absl::InvalidArgumentError("there is nothing to test on: see the notes above");
+  const std::vector<std::string> warnings = Warnings(data->reports);
+  PrintWarnings(warnings, output.err);
+  std::vector<MethodSpec> methods = plan.methods;
+  RETURN_IF_ERROR(CheckData(*data, plan, &methods));
 
   const Workers workers;
   std::vector<MethodResult> results;
   std::vector<std::string> failed;
-  for (const MethodSpec& method : plan.methods) {
+  for (const MethodSpec& method : methods) {
     EvaluateOptions options = plan.evaluate;
     if (options.memory_bytes == 0) options.memory_bytes = DefaultMemoryBytes();
     options.progress = ProgressLine(output, method.name);
@@ -148,6 +171,8 @@ absl::Status RunEvaluate(const Plan& plan, const Output& output) {
     output.out << cli::Dump(ToJson(*data, results, plan.evaluate));
   } else {
     output.out << FormatResults(*data, results, plan.evaluate);
+    if (!warnings.empty()) output.out << "\n";
+    PrintWarnings(warnings, output.out);
   }
   if (failed.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat("not evaluated: ", absl::StrJoin(failed, "; ")));

@@ -38,6 +38,7 @@ struct Plan {
   BasketFile baskets;
   BasketSplit split;
   FileOptions options;
+  bool has_times = false;  // there is a column of them
   std::vector<MethodSpec> methods;
   EvaluateOptions evaluate;
 };
@@ -47,6 +48,10 @@ absl::StatusOr<Plan> MakePlan(const Arguments& arguments);
 
 absl::StatusOr<Dataset> ReadDataset(const Plan& plan);
 
+// What must be known before anything is measured: InvalidArgument where there is nothing to learn from or no case to test, and
+// where a method shall fade what is old, but no time could be read.
+absl::Status CheckData(const Dataset& data, const Plan& plan, std::vector<MethodSpec>* methods);
+
 // Where a command writes.
 struct Output {
   std::ostream& out;
@@ -54,6 +59,9 @@ struct Output {
   bool err_is_terminal = false;
   bool json = false;
 };
+
+// A line each, "warning: " in front.
+void PrintWarnings(const std::vector<std::string>& warnings, std::ostream& out);
 
 // Reads, evaluates every method, prints. What can be evaluated is, and is printed; an error says which methods could not.
 absl::Status RunEvaluate(const Plan& plan, const Output& output);

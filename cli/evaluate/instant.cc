@@ -9,7 +9,8 @@
 namespace offerd::evaluate {
 namespace {
 
-constexpr double kMaxSeconds = 9e12;  // in micros it still fits; milliseconds taken for seconds do too
+constexpr double kMaxSeconds = 9e12;  // in micros it still fits
+constexpr TimeMicros kEndOfYears = 7'289'654'400 * kMicrosPerSecond;  // 2201-01-01
 
 // Takes exactly `count` digits off the front.
 bool TakeDigits(absl::string_view* text, size_t count, int* value) {
@@ -88,15 +89,29 @@ std::optional<TimeMicros> ParsePlainSeconds(absl::string_view text) {
   return seconds * kMicrosPerSecond + micros;
 }
 
-}  // namespace
-
-std::optional<TimeMicros> ParseInstant(absl::string_view text) {
+std::optional<TimeMicros> ParseAnyYear(absl::string_view text) {
   text = absl::StripAsciiWhitespace(text);
   if (const auto plain = ParsePlainSeconds(text)) return plain;
   if (const auto calendar = ParseCalendar(text)) return calendar;
   double seconds = 0;
   if (!absl::SimpleAtod(text, &seconds) || !(std::abs(seconds) <= kMaxSeconds)) return std::nullopt;
   return static_cast<TimeMicros>(std::llround(seconds * static_cast<double>(kMicrosPerSecond)));
+}
+
+bool IsWithinYears(TimeMicros time) { return time >= 0 && time < kEndOfYears; }
+
+}  // namespace
+
+std::optional<TimeMicros> ParseInstant(absl::string_view text) {
+  const std::optional<TimeMicros> time = ParseAnyYear(text);
+  return time && IsWithinYears(*time) ? time : std::nullopt;
+}
+
+bool IsBeyondYears(absl::string_view text) {
+  double seconds = 0;
+  if (absl::SimpleAtod(text, &seconds) && std::isfinite(seconds)) return seconds < 0 || seconds >= static_cast<double>(kEndOfYears / kMicrosPerSecond);
+  const std::optional<TimeMicros> time = ParseAnyYear(text);
+  return time && !IsWithinYears(*time);
 }
 
 }  // namespace offerd::evaluate

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -36,6 +37,8 @@ std::vector<ParameterInfo> PairParameters(std::vector<ParameterInfo> more, Param
 constexpr ParameterInfo kMinSupport = {"min_support", ParameterInfo::kReal, "1", 1, kMany, "", "2"};
 constexpr ParameterInfo kLiftSupport = {"min_support", ParameterInfo::kReal, "10", 1, kMany};
 constexpr ParameterInfo kTies = {"ties", ParameterInfo::kChoice, "recent", 0, 0, "first|recent|popular"};
+constexpr absl::string_view kAgeParameters[] = {"half_life", "table_half_life", "trend"};
+constexpr absl::string_view kTables[] = {"ar", "sr", "count", "confidence", "cosine", "jaccard", "lift", "llr", "ease", "vmis"};
 constexpr char kMeasures[] = "count|confidence|cosine|jaccard|lift|llr";
 
 // What the mix is made of. Its defaults were chosen on validation data: docs/quality.md says which.
@@ -224,6 +227,29 @@ absl::StatusOr<MethodSpec> ParseMethodSpec(absl::string_view text, Protocol prot
     return absl::InvalidArgumentError(absl::StrCat("--method ", text, ": ", status.message()));
   }
   return spec;
+}
+
+absl::Span<const absl::string_view> TableMethods() { return kTables; }
+
+bool IsTableMethod(absl::string_view name) { return std::find(std::begin(kTables), std::end(kTables), name) != std::end(kTables); }
+
+bool IsAgeParameter(absl::string_view name) {
+  return std::find(std::begin(kAgeParameters), std::end(kAgeParameters), name) != std::end(kAgeParameters);
+}
+
+absl::Status DropAges(MethodSpec* spec) {
+  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(spec->given, absl::MaxSplits(':', 1));
+  const std::vector<absl::string_view> given = absl::StrSplit(parts.second, ',');
+  for (auto& [name, value] : spec->parameters) {
+    if (!IsAgeParameter(name) || std::get<double>(value) == 0) continue;
+    const std::string prefix = absl::StrCat(name, "=");
+    if (std::any_of(given.begin(), given.end(), [&prefix](absl::string_view entry) { return absl::StartsWith(entry, prefix); })) {
+      return absl::InvalidArgumentError(absl::StrCat("--method ", spec->given, ": ", name,
+                                                     " needs times, which these data lack: --columns time=NAME (a file of one basket a line has none)"));
+    }
+    value = 0.0;
+  }
+  return absl::OkStatus();
 }
 
 std::string SpecText(const MethodSpec& spec) {

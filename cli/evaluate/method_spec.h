@@ -55,6 +55,15 @@ enum class Use { kMeasure, kTable };
 // "NAME[:key=value,...]". InvalidArgument names what is unknown, out of range or not defined in this protocol, and what would do.
 absl::StatusOr<MethodSpec> ParseMethodSpec(absl::string_view text, Protocol protocol, Use use = Use::kTable);
 
+// The methods that are tables, which `offerctl build` makes: ar, sr, count, ..., vmis. The others are served by the strategies of a
+// placement or not at all.
+absl::Span<const absl::string_view> TableMethods();
+bool IsTableMethod(absl::string_view name);
+
+// For data without times: parameters that fade what is old become 0. InvalidArgument where one of them was asked for.
+bool IsAgeParameter(absl::string_view name);
+absl::Status DropAges(MethodSpec* spec);
+
 const char* ProtocolName(Protocol protocol);  // sessions, leave-one-out, next-basket, users
 
 // "vmis:m=500,k=50": what ParseMethodSpec reads.

@@ -4,7 +4,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "cli/evaluate/instant.h"
 #include "cli/evaluate/item_numbers.h"
 #include "cli/evaluate/read_dataset.h"
 #include "core/status_macros.h"
@@ -40,13 +39,9 @@ absl::Status ReadRoles(const BasketFile& options, BasketLines* lines, FileReport
   while (file->Next()) {
     const absl::string_view basket = file->Get(1);
     const absl::string_view item = file->Get(2);
-    if (basket.empty() || item.empty()) {
-      ++report->without_id;
-      report->AddExample(file->line(), basket.empty() ? "no basket" : "no item");
-      continue;
-    }
+    if (!report->TakeIds(file->line(), basket, "no basket", item)) continue;
     RETURN_IF_ERROR(CheckSize(options.path, *lines));
-    const uint32_t user = file->Get(0).empty() ? kNoUser : users.Add(file->Get(0));
+    const uint32_t user = IsBlank(file->Get(0)) ? kNoUser : users.Add(file->Get(0));
     const uint64_t key = static_cast<uint64_t>(user) << 32 | baskets.Add(basket);
     const auto [place, is_new] = numbers.try_emplace(key, static_cast<uint32_t>(lines->time.size()));
     if (is_new) {
@@ -58,11 +53,9 @@ absl::Status ReadRoles(const BasketFile& options, BasketLines* lines, FileReport
     TimeMicros& time = lines->time[place->second];
     if (!file->Has(3)) {
       time = std::min(time, static_cast<TimeMicros>(place->second));
-    } else if (const auto read = ParseInstant(file->Get(3))) {
+    } else if (const auto read = report->TakeTime(file->Get(3))) {
       if (!is_new && time != kNoTime && *read < time) ++report->out_of_order;
       time = std::min(time, *read);
-    } else {
-      ++(file->Get(3).empty() ? report->without_time : report->unreadable_time);
     }
   }
   lines->num_users = users.size();
@@ -80,18 +73,13 @@ absl::Status ReadOneBasketALine(const BasketFile& options, BasketLines* lines, F
     if (!has_row.ok()) report->cut = std::string(has_row.status().message());
     if (!has_row.ok() || !*has_row) return absl::OkStatus();
     ++report->lines;
-    if (reader.is_damaged()) {
-      ++report->damaged;
-      report->AddExample(reader.line(), "a quote in the wrong place");
-    }
+    report->ends_damaged = reader.is_damaged();
+    if (reader.is_damaged()) report->AddDamaged(reader.line(), "a quote in the wrong place");
     const auto basket = static_cast<uint32_t>(lines->time.size());
     lines->time.push_back((reader.line() - 1) * kMicrosPerSecond);
     lines->user.push_back(kNoUser);
     for (const absl::string_view item : reader.cells()) {
-      if (item.empty()) {
-        ++report->without_id;
-        continue;
-      }
+      if (!report->TakeItem(reader.line(), item)) continue;
       RETURN_IF_ERROR(CheckSize(options.path, *lines));
       lines->line_basket.push_back(basket);
       lines->line_item.push_back(lines->items.Add(item));
@@ -296,6 +284,7 @@ absl::StatusOr<Dataset> ReadBaskets(const BasketFile& file, const BasketSplit& s
   RETURN_IF_ERROR(file.one_basket_a_line ? ReadOneBasketALine(file, &lines, &data.reports[0])
                                          : ReadRoles(file, &lines, &data.reports[0]));
   data.counts.emplace_back("item_ids_alike", lines.items.CountLookalikes());
+  data.counts.emplace_back("item_ids_that_cannot_be_used", CountUnusable(data.reports));
   data.counts.emplace_back("user_and_basket_ids_alike", lines.ids_alike);
   data.counts.emplace_back("baskets_sharing_an_id", lines.baskets_sharing_an_id);
   Parts parts = SplitBaskets(lines, split, &data);

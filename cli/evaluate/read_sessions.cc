@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "cli/evaluate/instant.h"
 #include "cli/evaluate/item_numbers.h"
 #include "cli/evaluate/read_dataset.h"
 #include "core/status_macros.h"
@@ -20,30 +19,14 @@ struct ClickLines {
   std::vector<TimeMicros> time;
 };
 
-TimeMicros ReadTime(absl::string_view text, FileReport* report) {
-  if (text.empty()) {
-    ++report->without_time;
-    return kNoTime;
-  }
-  const std::optional<TimeMicros> time = ParseInstant(text);
-  if (!time) ++report->unreadable_time;
-  return time.value_or(kNoTime);
-}
-
 absl::Status ReadClicks(const std::string& path, const FileOptions& options, IdTable* items, ClickLines* clicks, FileReport* report) {
   ASSIGN_OR_RETURN(const std::unique_ptr<RoleFile> file, RoleFile::Open(path, options, {"session", "item", "time"}, report));
   while (file->Next()) {
-    const absl::string_view session = file->Get(0);
-    const absl::string_view item = file->Get(1);
-    if (session.empty() || item.empty()) {
-      ++report->without_id;
-      report->AddExample(file->line(), session.empty() ? "no session" : "no item");
-      continue;
-    }
+    if (!report->TakeIds(file->line(), file->Get(0), "no session", file->Get(1))) continue;
     if (clicks->item.size() == kMaxLines) return absl::ResourceExhaustedError(absl::StrCat(path, ": more than ", kMaxLines, " lines"));
-    clicks->session.push_back(clicks->session_ids.Add(session));
-    clicks->item.push_back(items->Add(item));
-    clicks->time.push_back(file->Has(2) ? ReadTime(file->Get(2), report) : static_cast<TimeMicros>(clicks->time.size()));
+    clicks->session.push_back(clicks->session_ids.Add(file->Get(0)));
+    clicks->item.push_back(items->Add(file->Get(1)));
+    clicks->time.push_back(file->Has(2) ? report->TakeTime(file->Get(2)).value_or(kNoTime) : static_cast<TimeMicros>(clicks->time.size()));
   }
   return absl::OkStatus();
 }
@@ -122,6 +105,7 @@ absl::StatusOr<Dataset> ReadSessions(const SessionFiles& files) {
   ClickLines test;
   if (!files.test.empty()) RETURN_IF_ERROR(ReadClicks(files.test, files.options, &items, &test, &data.reports[1]));
   data.counts.emplace_back("item_ids_alike", items.CountLookalikes());
+  data.counts.emplace_back("item_ids_that_cannot_be_used", CountUnusable(data.reports));
   data.counts.emplace_back("session_ids_alike", train.session_ids.CountLookalikes() + test.session_ids.CountLookalikes());
   std::vector<bool> is_in_training(items.size(), false);
   std::fill_n(is_in_training.begin(), known, true);

@@ -19,16 +19,10 @@ absl::Status ReadLines(const std::string& path, const FileOptions& options, IdTa
                        FileReport* report) {
   ASSIGN_OR_RETURN(const std::unique_ptr<RoleFile> file, RoleFile::Open(path, options, {"user", "item"}, report));
   while (file->Next()) {
-    const absl::string_view user = file->Get(0);
-    const absl::string_view item = file->Get(1);
-    if (user.empty() || item.empty()) {
-      ++report->without_id;
-      report->AddExample(file->line(), user.empty() ? "no user" : "no item");
-      continue;
-    }
+    if (!report->TakeIds(file->line(), file->Get(0), "no user", file->Get(1))) continue;
     if (lines->item.size() == kMaxLines) return absl::ResourceExhaustedError(absl::StrCat(path, ": more than ", kMaxLines, " lines"));
-    lines->user.push_back(users->Add(user));
-    lines->item.push_back(items->Add(item));
+    lines->user.push_back(users->Add(file->Get(0)));
+    lines->item.push_back(items->Add(file->Get(1)));
   }
   return absl::OkStatus();
 }
@@ -97,6 +91,7 @@ absl::StatusOr<Dataset> ReadUsers(const UserFiles& files) {
   const size_t known_users = users.size();
   if (!files.test.empty()) RETURN_IF_ERROR(ReadLines(files.test, files.options, &users, &items, &test, &data.reports[1]));
   data.counts.emplace_back("item_ids_alike", items.CountLookalikes());
+  data.counts.emplace_back("item_ids_that_cannot_be_used", CountUnusable(data.reports));
   data.counts.emplace_back("user_ids_alike", users.CountLookalikes());
   std::vector<bool> is_in_training(items.size(), false);
   std::fill_n(is_in_training.begin(), known, true);

@@ -20,6 +20,7 @@ Json ToJson(const FileReport& report) {
           {"without_id", report.without_id},
           {"without_time", report.without_time},
           {"unreadable_time", report.unreadable_time},
+          {"beyond_years", report.beyond_years},
           {"out_of_order", report.out_of_order},
           {"repeats", report.repeats},
           {"single", report.single},
@@ -101,9 +102,10 @@ std::string Note(const FileReport& report) {
     if (count > 0) parts.push_back(absl::StrCat(FormatCount(count), " ", what));
   };
   add(report.damaged, "damaged and left out");
-  add(report.without_id, "lack an id and are left out");
+  add(report.without_id, "lack an id and are left out");  // lines, or cells of a basket line
   add(report.without_time, "lack a time");
-  add(report.unreadable_time, "have a time that cannot be read");
+  add(report.unreadable_time, report.beyond_years > 0 ? "have a time that cannot be read (not from 1970 to 2200: milliseconds?)"
+                                                      : "have a time that cannot be read");
   add(report.out_of_order, "out of the order of time, put in order");
   add(report.repeats, "repeat an item of their group");
   add(report.single, "groups of one item");
@@ -126,7 +128,10 @@ Json ToJson(const MethodSpec& spec) {
 Json ToJson(const Dataset& data, const std::vector<MethodResult>& results, const EvaluateOptions& options) {
   Json methods = Json::array();
   for (const MethodResult& result : results) methods.push_back(ToJson(result, options.cutoffs));
-  return {{"methods", std::move(methods)}, {"protocol", ProtocolName(data.training.protocol)}, {"data", DataJson(data)}};
+  return {{"methods", std::move(methods)},
+          {"protocol", ProtocolName(data.training.protocol)},
+          {"warnings", Warnings(data.reports)},
+          {"data", DataJson(data)}};
 }
 
 std::string FormatResults(const Dataset& data, const std::vector<MethodResult>& results, const EvaluateOptions& options) {

@@ -8,7 +8,7 @@
 
 namespace offerd::evaluate {
 
-// {"methods": [...], "protocol": .., "data": {...}}: the shape that docs/quality.md promises.
+// {"methods": [...], "protocol": .., "warnings": [...], "data": {...}}: the shape that docs/quality.md promises.
 cli::Json ToJson(const Dataset& data, const std::vector<MethodResult>& results, const EvaluateOptions& options);
 cli::Json ToJson(const MethodSpec& spec);  // the parameters, by name
 

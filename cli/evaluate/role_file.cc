@@ -5,12 +5,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/format.h"
 #include "core/status_macros.h"
 
 namespace offerd::evaluate {
 namespace {
 
-constexpr size_t kMaxExamples = 5;
+constexpr size_t kMaxHeaderShown = 200;
 
 bool IsOneOf(absl::Span<const char* const> roles, absl::string_view role) {
   return std::any_of(roles.begin(), roles.end(), [role](const char* name) { return role == name; });
@@ -43,10 +44,6 @@ absl::StatusOr<std::map<std::string, std::string>> ParseColumns(absl::Span<const
   return columns;
 }
 
-void FileReport::AddExample(int64_t line, absl::string_view reason) {
-  if (examples.size() < kMaxExamples) examples.push_back(absl::StrCat("line ", line, ": ", reason));
-}
-
 absl::StatusOr<std::unique_ptr<RoleFile>> RoleFile::Open(const std::string& path, const FileOptions& options,
                                                          std::vector<std::string> roles, FileReport* report) {
   report->file = path;
@@ -71,7 +68,7 @@ absl::Status RoleFile::Bind(const FileOptions& options, const std::vector<std::s
     const auto found = std::find(header.begin(), header.end(), column->second);
     if (found == header.end()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("no column \"", column->second, "\"; the header has: ", absl::StrJoin(header, ", ")));
+          absl::StrCat("no column \"", column->second, "\"; the header has: ", cli::Shortened(absl::StrJoin(header, ", "), kMaxHeaderShown)));
     }
     if (std::count(header.begin(), header.end(), column->second) > 1) {
       return absl::InvalidArgumentError(absl::StrCat("two columns are called \"", column->second, "\""));
@@ -87,9 +84,9 @@ bool RoleFile::Next() {
     if (!has_row.ok()) report_->cut = std::string(has_row.status().message());
     if (!has_row.ok() || !*has_row) return false;
     ++report_->lines;
-    if (!reader_.is_damaged() && reader_.cells().size() == width_) return true;
-    ++report_->damaged;
-    report_->AddExample(line(), reader_.is_damaged() ? std::string("a quote in the wrong place")
+    report_->ends_damaged = reader_.is_damaged() || reader_.cells().size() != width_;
+    if (!report_->ends_damaged) return true;
+    report_->AddDamaged(line(), reader_.is_damaged() ? std::string("a quote in the wrong place")
                                                      : absl::StrCat(reader_.cells().size(), " cells, the header has ", width_));
   }
 }

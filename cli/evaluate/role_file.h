@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "cli/evaluate/file_report.h"
 #include "cli/evaluate/rows.h"
 
 namespace offerd::evaluate {
@@ -22,23 +23,6 @@ struct FileOptions {
 absl::StatusOr<std::map<std::string, std::string>> ParseColumns(absl::Span<const std::string> declarations,
                                                                 absl::Span<const char* const> required,
                                                                 absl::Span<const char* const> optional);
-
-// What was read of a file, and what was wrong with it. Nothing is left out of the figures without being counted here.
-struct FileReport {
-  std::string file;
-  int64_t lines = 0;           // without the header and empty ones
-  int64_t damaged = 0;         // wrong number of cells or a quote in the wrong place: left out
-  int64_t without_id = 0;      // an id that is needed is empty: left out
-  int64_t without_time = 0;    // kept, at the time of the line before
-  int64_t unreadable_time = 0;  // the same
-  int64_t out_of_order = 0;    // earlier than the line before of the same session: put in order
-  int64_t repeats = 0;         // an item that its session, basket or user has already
-  int64_t single = 0;          // sessions or baskets with one item
-  std::string cut;             // why reading ended before the end of the file; empty where it did not
-  std::vector<std::string> examples;  // the first few damaged lines
-
-  void AddExample(int64_t line, absl::string_view reason);
-};
 
 // The lines of a file with a header, by role.
 //

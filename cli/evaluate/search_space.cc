@@ -81,9 +81,7 @@ void Step(const Axis& axis, MethodSpec* spec, Rng* rng) {
   *value = axis.values[static_cast<size_t>(std::clamp<int64_t>(place, 0, static_cast<int64_t>(axis.values.size()) - 1))];
 }
 
-}  // namespace
-
-std::vector<Axis> SearchSpace(const std::string& method, Protocol protocol) {
+std::vector<Axis> WholeSpace(const std::string& method, Protocol protocol) {
   if (method == "ar") return {Grown("keep", 5, 500)};
   if (method == "sr") return {Grown("steps", 1, 30), Choice("weight", {"quadratic", "inverse", "log", "linear"}), Grown("keep", 5, 500)};
   if (method == "vmis") {
@@ -94,6 +92,15 @@ std::vector<Axis> SearchSpace(const std::string& method, Protocol protocol) {
   if (method == "popular") return {HalfLife()};
   if (method == "repeat" || method == "repeat_popular") return {Choice("ties", {"first", "recent", "popular"}), HalfLife()};
   return PairSpace(method, protocol);
+}
+
+}  // namespace
+
+std::vector<Axis> SearchSpace(const std::string& method, Protocol protocol, bool has_times) {
+  std::vector<Axis> axes = WholeSpace(method, protocol);
+  const auto needs_times = [](const Axis& axis) { return IsAgeParameter(axis.parameter); };
+  if (!has_times) axes.erase(std::remove_if(axes.begin(), axes.end(), needs_times), axes.end());
+  return axes;
 }
 
 std::vector<std::string> TunedMethods(Protocol protocol) {

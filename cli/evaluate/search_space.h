@@ -13,8 +13,8 @@ struct Axis {
   std::vector<ParameterValue> values;
 };
 
-// What is worth trying of a method; empty where it has nothing to choose.
-std::vector<Axis> SearchSpace(const std::string& method, Protocol protocol);
+// What is worth trying of a method; empty where it has nothing to choose. Without times nothing that fades what is old.
+std::vector<Axis> SearchSpace(const std::string& method, Protocol protocol, bool has_times);
 
 // Methods that are tried where none are named: those that `offerctl build` makes a table of.
 std::vector<std::string> TunedMethods(Protocol protocol);

@@ -27,7 +27,7 @@ class Search {
         options_(options),
         budget_seconds_(budget_seconds),
         workers_(workers),
-        axes_(SearchSpace(method.name, data.training.protocol)),
+        axes_(SearchSpace(method.name, data.training.protocol, data.reports[0].times > 0)),
         rng_(options.seed) {
     tuning_.start.spec = method;
   }

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <fstream>
+#include <ostream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "cli/evaluate/peak_memory.h"
 #include "cli/evaluate/report.h"
 #include "cli/evaluate/search_space.h"
@@ -48,32 +50,42 @@ Json ToJson(const MethodTuning& tuning) {
           {"trials", tuning.trials},        {"seconds", tuning.seconds},         {"cut_short_by_budget", tuning.is_cut_short}};
 }
 
-// The best of all; nothing where no method could be built.
-const MethodTuning* Best(const std::vector<MethodTuning>& tunings) {
+// The best of all, or of those that are tables; nothing where none of them could be built.
+const MethodTuning* Best(const std::vector<MethodTuning>& tunings, bool tables_only) {
   const MethodTuning* best = nullptr;
   for (const MethodTuning& tuning : tunings) {
-    if (tuning.status.ok() && (best == nullptr || tuning.best.value > best->best.value)) best = &tuning;
+    if (!tuning.status.ok() || (tables_only && !IsTableMethod(tuning.start.spec.name))) continue;
+    if (best == nullptr || tuning.best.value > best->best.value) best = &tuning;
   }
   return best;
 }
 
+// What the config names: the best table, or the best of all where there is no table.
+const MethodTuning& Named(const std::vector<MethodTuning>& tunings) {
+  const MethodTuning* const table = Best(tunings, /*tables_only=*/true);
+  return table != nullptr ? *table : *Best(tunings, /*tables_only=*/false);
+}
+
 Json Config(const TunePlan& plan, const Dataset& data, const std::vector<MethodTuning>& tunings) {
-  const MethodTuning& best = *Best(tunings);
+  const Trial& named = Named(tunings).best;
+  const Trial& winner = Best(tunings, /*tables_only=*/false)->best;
   Json methods = Json::array();
   for (const MethodTuning& tuning : tunings) methods.push_back(ToJson(tuning));
   Json files = Json::array();
   for (const FileReport& report : data.reports) files.push_back(report.file);
-  return {{"kind", best.best.spec.name},
-          {"parameters", Parameters(best.best.spec)},
+  return {{"kind", named.spec.name},
+          {"parameters", Parameters(named.spec)},
+          {"warnings", Warnings(data.reports)},
           {"tuned",
            {{"protocol", ProtocolName(data.training.protocol)},
             {"metric", kMetricNames[plan.options.metric]},
             {"k", plan.options.cutoff},
-            {"value", best.best.value},
-            {"interval", best.best.interval ? Json({best.best.interval->first, best.best.interval->second}) : Json(nullptr)},
+            {"value", named.value},
+            {"interval", named.interval ? Json({named.interval->first, named.interval->second}) : Json(nullptr)},
+            {"winner", {{"name", winner.spec.name}, {"parameters", Parameters(winner.spec)}, {"value", winner.value}}},
             {"files", std::move(files)},
             {"validation", data.reports.size() > 1 ? Json("a file of its own") : Json(absl::StrFormat("last %g of the rows by time", plan.valid_share))},
-            {"validation_cases", best.best.cases},
+            {"validation_cases", named.cases},
             {"seed", plan.options.seed},
             {"methods", std::move(methods)}}}};
 }
@@ -93,6 +105,17 @@ std::string FormatTunings(const TunePlan& plan, const std::vector<MethodTuning>&
                     SpecText(tuning.best.spec)});
   }
   return cli::FormatTable(rows);
+}
+
+// What stands under the table: what wins and is no table, what the file holds, and what was wrong with the data.
+void PrintEnd(const TunePlan& plan, const std::vector<MethodTuning>& tunings, const std::vector<std::string>& warnings, std::ostream& out) {
+  const MethodTuning& winner = *Best(tunings, /*tables_only=*/false);
+  const MethodTuning* const table = Best(tunings, /*tables_only=*/true);
+  if (!IsTableMethod(winner.start.spec.name)) {
+    out << "best of all: " << SpecText(winner.best.spec) << ", which is no table: a placement serves it by its strategies (docs/lists.md)\n";
+  }
+  if (!plan.output.empty() && table != nullptr) out << plan.output << ": " << SpecText(table->best.spec) << "\n";
+  PrintWarnings(warnings, out);
 }
 
 absl::Status WriteFile(const std::string& path, const std::string& text) {
@@ -115,10 +138,13 @@ absl::StatusOr<TunePlan> MakeTunePlan(const TuneArguments& arguments) {
   Arguments data = arguments.data;
   const std::string end = std::exchange(data.test_from, "");
   if (data.subject == Subject::kBaskets) {
+    if (!end.empty() && data.basket_lines) return absl::InvalidArgumentError("--test-from needs times, which a file of one basket a line has not");
     data.test_to = end;
     data.test_every = 2;  // stands in for a split until the share below is set
   }
-  ASSIGN_OR_RETURN(plan.data, MakePlan(data));
+  absl::StatusOr<Plan> of_data = MakePlan(data);
+  if (!of_data.ok()) return absl::InvalidArgumentError(absl::StrReplaceAll(of_data.status().message(), {{"--test-to", "--test-from"}}));
+  plan.data = *std::move(of_data);
   if (!(arguments.valid_share > 0 && arguments.valid_share < 1)) return absl::InvalidArgumentError("--valid-share: expected a number between 0 and 1");
   plan.valid_share = arguments.valid_share;
   plan.data.split.test_every = 0;
@@ -127,6 +153,7 @@ absl::StatusOr<TunePlan> MakeTunePlan(const TuneArguments& arguments) {
   if (plan.data.methods.empty()) {
     for (const std::string& name : TunedMethods(protocol)) {
       ASSIGN_OR_RETURN(MethodSpec spec, ParseMethodSpec(name, protocol, Use::kMeasure));
+      if (!plan.data.has_times) RETURN_IF_ERROR(DropAges(&spec));
       plan.data.methods.push_back(std::move(spec));
     }
   }
@@ -141,27 +168,38 @@ absl::StatusOr<TunePlan> MakeTunePlan(const TuneArguments& arguments) {
   plan.options.min_prefix = plan.data.evaluate.min_prefix;
   plan.options.memory_bytes = plan.data.evaluate.memory_bytes;
   plan.output = arguments.output;
+  const auto is_table = [](const MethodSpec& spec) { return IsTableMethod(spec.name); };
+  if (!plan.output.empty() && std::none_of(plan.data.methods.begin(), plan.data.methods.end(), is_table)) {
+    return absl::InvalidArgumentError(absl::StrCat("--output: the file is for `offerctl build`, and none of the methods is a table; tables are ",
+                                                   absl::StrJoin(TableMethods(), ", ")));
+  }
   return plan;
 }
 
 absl::Status RunTune(const TunePlan& plan, const Output& output) {
   ASSIGN_OR_RETURN(const Dataset data, ReadForTuning(plan));
   for (const std::string& note : Notes(data)) output.err << note << "\n";
-  if (data.test.rows.size() == 0) return absl::InvalidArgumentError("there is nothing to validate on: see the notes above");
+  const std::vector<std::string> warnings = Warnings(data.reports);
+  PrintWarnings(warnings, output.err);
+  std::vector<MethodSpec> methods = plan.data.methods;
+  RETURN_IF_ERROR(CheckData(data, plan.data, &methods));
   TuneOptions options = plan.options;
   if (options.memory_bytes == 0) options.memory_bytes = DefaultMemoryBytes();
   if (output.err_is_terminal) {
     options.progress = [&output](const std::string& line) { output.err << "\r\033[K" << line << std::flush; };
   }
-  const std::vector<MethodTuning> tunings = Tune(data, plan.data.methods, options, Workers());
+  const std::vector<MethodTuning> tunings = Tune(data, methods, options, Workers());
   if (output.err_is_terminal) output.err << "\r\033[K" << std::flush;
-  if (Best(tunings) == nullptr) return absl::FailedPreconditionError(absl::StrCat("no method could be built: ", tunings[0].status.message()));
+  const MethodTuning* const winner = Best(tunings, /*tables_only=*/false);
+  if (winner == nullptr) return absl::FailedPreconditionError(absl::StrCat("no method could be built: ", tunings[0].status.message()));
   const Json config = Config(plan, data, tunings);
   output.out << (output.json ? cli::Dump(config) : FormatTunings(plan, tunings));
+  if (!output.json) PrintEnd(plan, tunings, warnings, output.out);
   if (plan.output.empty()) return absl::OkStatus();
-  RETURN_IF_ERROR(WriteFile(plan.output, cli::Dump(config)));
-  if (!output.json) output.out << plan.output << ": " << SpecText(Best(tunings)->best.spec) << "\n";
-  return absl::OkStatus();
+  if (Best(tunings, /*tables_only=*/true) == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat("no method that is a table could be built: ", plan.output, " is not written"));
+  }
+  return WriteFile(plan.output, cli::Dump(config));
 }
 
 }  // namespace offerd::evaluate

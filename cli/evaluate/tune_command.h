@@ -30,7 +30,10 @@ struct TunePlan {
 // Errors: InvalidArgument says which argument is wrong. No file is read.
 absl::StatusOr<TunePlan> MakeTunePlan(const TuneArguments& arguments);
 
-// Reads, searches, prints, writes the config: {"kind":..,"parameters":{..},"tuned":{..}}.
+// Reads, searches, prints, writes the config: {"kind":..,"parameters":{..},"warnings":[..],"tuned":{..}}. It names the best method that
+// is a table, so that `offerctl build` takes it; tuned.winner is the best of all, which may be none.
+//
+// Errors  FailedPrecondition where no method could be built, or none that is a table and a file is wanted: nothing is written.
 absl::Status RunTune(const TunePlan& plan, const Output& output);
 
 }  // namespace offerd::evaluate

@@ -108,10 +108,20 @@ std::vector<std::string> ToRow(const Written& written) {
           absl::StrFormat("%.2f", written.write_seconds)};
 }
 
-void Print(const BuildInput& input, const std::vector<Written>& tables, double read_seconds, uint64_t peak_bytes,
-           const evaluate::Output& output) {
+std::vector<std::string> WarningsOf(const BuildPlan& plan, const BuildInput& input, const std::vector<Written>& tables) {
+  std::vector<std::string> warnings = plan.table.warnings;
+  for (const std::string& warning : evaluate::Warnings(input.data.reports)) warnings.push_back(warning);
+  for (const Written& written : tables) {
+    if (written.info.manifest.counts().entries() > 0) continue;
+    warnings.push_back(absl::StrCat("table ", written.info.manifest.name(), " has 0 entries: no item has a neighbour in it"));
+  }
+  return warnings;
+}
+
+void Print(const BuildInput& input, const std::vector<Written>& tables, const std::vector<std::string>& warnings,
+           double read_seconds, uint64_t peak_bytes, const evaluate::Output& output) {
   if (output.json) {
-    Json json = {{"tables", Json::array()}, {"data", evaluate::ToJson(input.data, {}, {})["data"]}};
+    Json json = {{"tables", Json::array()}, {"warnings", warnings}, {"data", evaluate::ToJson(input.data, {}, {})["data"]}};
     for (const Written& written : tables) json["tables"].push_back(ToJson(written));
     json["read_seconds"] = read_seconds;
     json["peak_bytes"] = peak_bytes;
@@ -126,6 +136,7 @@ void Print(const BuildInput& input, const std::vector<Written>& tables, double r
   output.out << cli::FormatTable(rows)
              << absl::StrFormat("read in %.2f s, peak memory %.0f MiB\n", read_seconds,
                                 static_cast<double>(peak_bytes) / (1 << 20));
+  evaluate::PrintWarnings(warnings, output.out);
 }
 
 // The tables of the markets. A market whose name does not fit into that of a table is counted and goes without.
@@ -219,6 +230,11 @@ absl::Status RunBuild(const BuildPlan& given, const evaluate::Output& output) {
   Progress(output, "");
   RETURN_IF_ERROR(input.status());
   const double read_seconds = read.Seconds();
+  if (given.table.half_life_days > 0 && input->data.reports[0].times == 0) {
+    for (const std::string& note : evaluate::Notes(input->data)) output.err << note << "\n";
+    evaluate::PrintWarnings(evaluate::Warnings(input->data.reports), output.err);
+    return absl::InvalidArgumentError("--half-life: no line has a time that can be read");
+  }
 
   BuildPlan plan = given;
   if (plan.table.memory_bytes == 0) {
@@ -229,7 +245,9 @@ absl::Status RunBuild(const BuildPlan& given, const evaluate::Output& output) {
   const absl::Status status = BuildAll(plan, output, *input, &tables);
   Progress(output, "");
   for (const std::string& note : evaluate::Notes(input->data)) output.err << note << "\n";
-  if (status.ok() || !tables.empty()) Print(*input, tables, read_seconds, peak.Read(), output);
+  const std::vector<std::string> warnings = WarningsOf(plan, *input, tables);
+  evaluate::PrintWarnings(warnings, output.err);
+  if (status.ok() || !tables.empty()) Print(*input, tables, warnings, read_seconds, peak.Read(), output);
   return status;
 }
 

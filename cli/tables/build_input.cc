@@ -6,10 +6,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "cli/evaluate/instant.h"
 #include "cli/evaluate/item_numbers.h"
 #include "core/status_macros.h"
-#include "store/table_checks.h"
 
 namespace offerd::tables {
 namespace {
@@ -32,28 +30,14 @@ struct Lines {
   std::vector<uint32_t> group_market;                     // in `markets`
   absl::flat_hash_map<uint64_t, uint32_t> group_of_user;  // user and id to group
   int64_t other_market = 0;                               // lines of another market than the first of their group
-  int64_t bad_ids = 0;                                    // lines or cells that are no ids of a table
 };
 
 // What a line of one file holds by role; absent roles are empty.
 enum Role : size_t { kGroup, kItem, kTime, kMarket, kUser };
 
-bool IsUsable(const evaluate::RoleFile& file, FileReport* report, int64_t* bad_ids) {
-  const absl::string_view item = file.Get(kItem);
-  if (file.Get(kGroup).empty() || item.empty()) {
-    ++report->without_id;
-    report->AddExample(file.line(), item.empty() ? "no item" : "no session or basket");
-    return false;
-  }
-  if (IsTableId(item)) return true;
-  ++*bad_ids;
-  report->AddExample(file.line(), "an item id that is longer than 256 bytes or not UTF-8");
-  return false;
-}
-
 uint32_t GroupOf(absl::string_view id, absl::string_view user, Lines* lines) {
   const uint32_t id_number = lines->groups.Add(id);
-  const uint32_t user_number = user.empty() ? evaluate::kNoUser : lines->users.Add(user);
+  const uint32_t user_number = evaluate::IsBlank(user) ? evaluate::kNoUser : lines->users.Add(user);
   const uint64_t key = static_cast<uint64_t>(user_number) << 32 | id_number;
   const auto [found, is_new] = lines->group_of_user.try_emplace(key, static_cast<uint32_t>(lines->group_id.size()));
   if (is_new) {
@@ -61,12 +45,6 @@ uint32_t GroupOf(absl::string_view id, absl::string_view user, Lines* lines) {
     lines->group_market.push_back(kNoMarket);
   }
   return found->second;
-}
-
-TimeMicros TimeOf(absl::string_view text, FileReport* report) {
-  const std::optional<TimeMicros> time = evaluate::ParseInstant(text);
-  if (!time) ++(text.empty() ? report->without_time : report->unreadable_time);
-  return time.value_or(kNoTime);
 }
 
 absl::Status AddLine(const std::string& path, uint32_t group, absl::string_view item, TimeMicros time, Lines* lines) {
@@ -79,17 +57,19 @@ absl::Status AddLine(const std::string& path, uint32_t group, absl::string_view 
 }
 
 absl::Status ReadRoles(const BuildFile& options, Lines* lines, FileReport* report) {
-  const char* const group_role = options.protocol == evaluate::Protocol::kSessions ? "session" : "basket";
+  const bool is_sessions = options.protocol == evaluate::Protocol::kSessions;
+  const char* const group_role = is_sessions ? "session" : "basket";
+  const char* const no_group = is_sessions ? "no session" : "no basket";
   ASSIGN_OR_RETURN(
       const std::unique_ptr<evaluate::RoleFile> file,
       evaluate::RoleFile::Open(options.path, options.options, {group_role, "item", "time", "market", "user"}, report));
   while (file->Next()) {
-    if (!IsUsable(*file, report, &lines->bad_ids)) continue;
+    if (!report->TakeIds(file->line(), file->Get(kGroup), no_group, file->Get(kItem))) continue;
     const uint32_t group = GroupOf(file->Get(kGroup), file->Get(kUser), lines);
     const TimeMicros time =
-        file->Has(kTime) ? TimeOf(file->Get(kTime), report) : static_cast<TimeMicros>(lines->time.size());
+        file->Has(kTime) ? report->TakeTime(file->Get(kTime)).value_or(kNoTime) : static_cast<TimeMicros>(lines->time.size());
     RETURN_IF_ERROR(AddLine(options.path, group, file->Get(kItem), time, lines));
-    if (file->Get(kMarket).empty()) continue;
+    if (evaluate::IsBlank(file->Get(kMarket))) continue;
     const uint32_t market = lines->markets.Add(file->Get(kMarket));
     if (lines->group_market[group] == kNoMarket) lines->group_market[group] = market;
     if (lines->group_market[group] != market) ++lines->other_market;
@@ -106,19 +86,16 @@ absl::Status ReadBasketLines(const BuildFile& options, Lines* lines, FileReport*
     if (!has_row.ok()) report->cut = std::string(has_row.status().message());
     if (!has_row.ok() || !*has_row) return absl::OkStatus();
     ++report->lines;
+    report->ends_damaged = reader.is_damaged();
     if (reader.is_damaged()) {
-      ++report->damaged;
-      report->AddExample(reader.line(), "a quote in the wrong place");
+      report->AddDamaged(reader.line(), "a quote in the wrong place");
       continue;
     }
     const auto basket = static_cast<uint32_t>(lines->group_id.size());
     lines->group_id.push_back(basket);
     lines->group_market.push_back(kNoMarket);
     for (const absl::string_view item : reader.cells()) {
-      if (!IsTableId(item)) {
-        ++(item.empty() ? report->without_id : lines->bad_ids);
-        continue;
-      }
+      if (!report->TakeItem(reader.line(), item)) continue;
       RETURN_IF_ERROR(AddLine(options.path, basket, item, reader.line(), lines));
     }
   }
@@ -294,7 +271,7 @@ absl::StatusOr<BuildInput> ReadBuildInput(const BuildFile& file) {
   }
   lines.group_of_user = {};
   data.counts.emplace_back("item_ids_alike", lines.items.CountLookalikes());
-  data.counts.emplace_back("item_ids_that_cannot_be_used", lines.bad_ids);
+  data.counts.emplace_back("item_ids_that_cannot_be_used", data.reports[0].unusable_items);
   data.counts.emplace_back("lines_of_another_market_than_their_row", lines.other_market);
   MakeRows(file, lines, &input);
   return input;

@@ -21,20 +21,18 @@ namespace {
 
 using evaluate::MethodSpec;
 
-constexpr absl::string_view kKinds[] = {"ar",      "sr",   "count", "confidence", "cosine",
-                                        "jaccard", "lift", "llr",   "ease",       "vmis"};
-
 bool IsRules(absl::string_view kind) { return kind == "ar" || kind == "sr"; }
 bool IsPairs(absl::string_view kind) { return !IsRules(kind) && kind != "ease" && kind != "vmis"; }
 
 absl::Status CheckKind(absl::string_view kind) {
-  if (std::find(std::begin(kKinds), std::end(kKinds), kind) != std::end(kKinds)) return absl::OkStatus();
+  if (evaluate::IsTableMethod(kind)) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("\"", kind, "\" is no kind of a table; there are ", absl::StrJoin(kKinds, ", ")));
+      absl::StrCat("\"", kind, "\" is no kind of a table; there are ", absl::StrJoin(TableKinds(), ", ")));
 }
 
 // {"kind": "cosine", "parameters": {"k": 100}}, as `offerctl tune` writes it beside what it says of itself.
-absl::Status ParseConfig(const std::string& text, std::string* kind, std::vector<std::string>* parameters) {
+absl::Status ParseConfig(const std::string& text, std::string* kind, std::vector<std::string>* parameters,
+                         std::vector<std::string>* warnings) {
   const cli::Json json = cli::Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return absl::InvalidArgumentError("--config: expected a JSON object");
   for (const auto& [key, value] : json.items()) {
@@ -49,9 +47,14 @@ absl::Status ParseConfig(const std::string& text, std::string* kind, std::vector
         parameters->push_back(
             absl::StrCat(name, "=", parameter.is_string() ? parameter.get<std::string>() : parameter.dump()));
       }
+    } else if (key == "warnings" && value.is_array()) {
+      for (const cli::Json& warning : value) {
+        if (warning.is_string()) warnings->push_back(absl::StrCat("--config was tuned on ", warning.get<std::string>()));
+      }
     } else if (key != "tuned") {
       return absl::InvalidArgumentError(absl::StrCat(
-          "--config: expected \"kind\" (text), \"parameters\" (object) and perhaps \"tuned\", found \"", key, "\""));
+          "--config: expected \"kind\" (text), \"parameters\" (object) and perhaps \"warnings\" (list) and \"tuned\", found \"",
+          key, "\""));
     }
   }
   if (kind->empty()) return absl::InvalidArgumentError("--config: \"kind\" is missing");
@@ -154,20 +157,21 @@ absl::Status BuildSessions(const MethodSpec& method, const evaluate::Training& t
 
 }  // namespace
 
-absl::Span<const absl::string_view> TableKinds() { return kKinds; }
+absl::Span<const absl::string_view> TableKinds() { return evaluate::TableMethods(); }
 
 absl::StatusOr<TableSpec> ParseTableSpec(const TableArguments& arguments, evaluate::Protocol protocol) {
+  TableSpec spec;
   std::string kind = arguments.kind;
   std::vector<std::string> parameters = arguments.parameters;
   if (!arguments.config.empty()) {
     if (!kind.empty() || !parameters.empty())
       return absl::InvalidArgumentError("--config stands for --kind and --parameters: leave those out");
-    RETURN_IF_ERROR(ParseConfig(arguments.config, &kind, &parameters));
+    RETURN_IF_ERROR(ParseConfig(arguments.config, &kind, &parameters, &spec.warnings));
   }
   if (kind.empty()) return absl::InvalidArgumentError("--kind or --config is missing");
   RETURN_IF_ERROR(CheckKind(kind));
-  TableSpec spec;
   std::optional<int64_t> keep = arguments.keep;
+  if (keep && *keep < 1) return absl::InvalidArgumentError("--keep: expected 1 or more");
   if (kind == "vmis" && keep)
     return absl::InvalidArgumentError("--keep: vmis has no neighbours to keep; its size is that of m");
   if (kind == "vmis" && arguments.half_life_days)

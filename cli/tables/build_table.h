@@ -22,6 +22,7 @@ struct TableSpec {
   size_t keep = 100;          // kind ease: neighbours an item; the others have it among their parameters
   double half_life_days = 0;  // recency of rows; 0 = none
   uint64_t memory_bytes = 0;  // kind ease: the build may take so much; 0 = no limit
+  std::vector<std::string> warnings;  // of the data that a config was tuned on
 };
 
 // The kinds of tables: ar, sr, count, ..., vmis.
@@ -31,7 +32,7 @@ absl::Span<const absl::string_view> TableKinds();
 struct TableArguments {
   std::string kind;
   std::vector<std::string> parameters;  // key=value
-  std::string config;                   // in place of both: {"kind":..,"parameters":{..}}, the text of the file
+  std::string config;                   // in place of both: {"kind":..,"parameters":{..}}, the text of the file of `offerctl tune`
   std::optional<int64_t> keep;
   std::optional<double> half_life_days;
   std::optional<double> min_support;

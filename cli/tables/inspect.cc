@@ -1,6 +1,8 @@
 #include "cli/tables/inspect.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -41,6 +43,8 @@ Json Describe(const TableInfo& info) {
 }
 
 absl::StatusOr<std::vector<TableReference>> VersionsIn(const std::string& root, const TableReference& table) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(root, error)) return absl::NotFoundError(absl::StrCat("--tables: there is no folder '", root, "'"));
   std::vector<TableReference> versions;
   if (table.version != 0) return std::vector<TableReference>{table};
   ASSIGN_OR_RETURN(const std::vector<TableVersions> tables, ListTables(root));

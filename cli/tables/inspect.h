@@ -5,7 +5,8 @@
 #include "absl/status/status.h"
 #include "cli/evaluate/command.h"
 
-// What `offerctl table` does with a folder of tables; no server is asked and nothing is changed.
+// What `offerctl table` does with a folder of tables; no server is asked and nothing is changed. A folder that does not exist is
+// NotFound.
 namespace offerd::tables {
 
 // One version: VERSION of the table that is named elsewhere, or NAME/VERSION. 0 = the newest.

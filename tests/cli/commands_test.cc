@@ -4,11 +4,13 @@
 #include "fake_server.h"
 #include "gmock/gmock.h"
 #include "temp_file.h"
+#include "tests/server/test_certificate.h"
 
 namespace offerd::cli {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(CommandsTest, RankPrintsSlotsReasonsAndNotesInWords) {
   FakeServer server;
@@ -43,6 +45,27 @@ TEST(CommandsTest, ServerErrorIsOneLineWithCodeAndFields) {
   EXPECT_EQ(result.err, "offerctl: INVALID_ARGUMENT from " + server.address() + ": 1 field is wrong; candidates[3].offer_id: empty\n");
 }
 
+TEST(CommandsTest, AFieldThatTheMessageNamesIsNotSaidTwice) {
+  google::rpc::BadRequest bad_request;
+  auto* violation = bad_request.add_field_violations();
+  violation->set_field("placement.policy");
+  violation->set_description("expected a policy that was set before");
+  violation = bad_request.add_field_violations();
+  violation->set_field("placement.name");
+  violation->set_description("empty");
+  google::rpc::Status details;
+  details.add_details()->PackFrom(bad_request);
+  const absl::Status status = FromGrpc(grpc::Status(
+      grpc::StatusCode::INVALID_ARGUMENT, "placement.policy: expected a policy that was set before (2 problems)", details.SerializeAsString()));
+  EXPECT_EQ(status.message(), "placement.policy: expected a policy that was set before (2 problems); placement.name: empty");
+}
+
+TEST(CommandsTest, AWordThatIsNoCommandIsNamed) {
+  EXPECT_THAT(RunWith({"dance"}).err, HasSubstr("offerctl dance: there is no such command; there are import, "));
+  EXPECT_THAT(RunWith({"table", "dance"}).err, HasSubstr("offerctl table dance: there is no such command; there are list, "));
+  EXPECT_THAT(RunWith({"--json", "dance", "--tables", "x"}).err, HasSubstr("offerctl dance: "));
+}
+
 TEST(CommandsTest, NoServerIsOneLine) {
   const RunResult result = RunWith({"--server", "127.0.0.1:1", "--timeout", "1", "status"});
   EXPECT_EQ(result.code, 1);
@@ -70,6 +93,83 @@ TEST(CommandsTest, TokenGoesIntoTheMetadata) {
   RunOn(server, {"rank", "--placement", "p", "--token-file", token.path()});
   EXPECT_EQ(server.last_authorization, "Bearer from-file");
   EXPECT_EQ(RunOn(server, {"rank", "--placement", "p", "--token-file", "/nowhere/token"}).code, 1);
+}
+
+TEST(CommandsTest, ATokenThatNoHeaderCarriesIsRefusedAndNotPrinted) {
+  for (const std::string text : {"\xef\xbb\xbfsecret", "sec\xc3\xa9ret", "sec\tret", "sec\x7fret"}) {
+    const TempFile token(text + "\n");
+    const RunResult result = RunWith({"--server", "127.0.0.1:1", "status", "--token-file", token.path()});
+    EXPECT_EQ(result.code, 1);
+    EXPECT_THAT(result.err, HasSubstr(token.path() + ": a token is of printable ASCII characters"));
+    EXPECT_THAT(result.err, Not(HasSubstr("ret")));
+  }
+  const RunResult result = RunWith({"--server", "127.0.0.1:1", "status", "--token", "sec\nret"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("--token: a token is of printable ASCII characters"));
+  EXPECT_EQ(RunWith({"--token", "a", "--token-file", "b", "status"}).code, 2) << "one of the two";
+}
+
+// Speaks TLS with a certificate for localhost; a client must show the same one where asked for.
+class TlsServer final : public v1::AdminService::Service {
+ public:
+  explicit TlsServer(bool asks_for_certificate) {
+    grpc::SslServerCredentialsOptions options(asks_for_certificate ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                                                                   : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+    options.pem_key_cert_pairs = {{kTestKey, kTestCertificate}};
+    if (asks_for_certificate) options.pem_root_certs = kTestCertificate;
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(options), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~TlsServer() override { server_->Shutdown(); }
+  std::string address() const { return "localhost:" + std::to_string(port_); }
+
+ private:
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST(CommandsTest, PlainTextToATlsServerSaysWhatToDo) {
+  TlsServer server(false);
+  const TempFile certificate(kTestCertificate);
+  const RunResult plain = RunWith({"--server", server.address(), "status"});
+  EXPECT_EQ(plain.code, 1);
+  EXPECT_THAT(plain.err, HasSubstr("if the server uses TLS, give --tls-ca"));
+  EXPECT_THAT(RunWith({"--server", server.address(), "--tls-ca", certificate.path(), "status"}).err, HasSubstr("UNIMPLEMENTED")) << "it was reached";
+}
+
+TEST(CommandsTest, AClientCertificateIsShownWhereItIsGiven) {
+  TlsServer server(true);
+  const TempFile certificate(kTestCertificate), key(kTestKey);
+  const std::vector<std::string> base = {"--server", server.address(), "--tls-ca", certificate.path(), "--timeout", "5", "status"};
+  EXPECT_THAT(RunWith(base).err, Not(HasSubstr("UNIMPLEMENTED"))) << "refused without";
+  std::vector<std::string> with = base;
+  with.insert(with.end(), {"--tls-cert", certificate.path(), "--tls-key", key.path()});
+  EXPECT_THAT(RunWith(with).err, HasSubstr("UNIMPLEMENTED")) << "reached with";
+  EXPECT_EQ(RunWith({"--tls-cert", certificate.path(), "--tls-key", key.path(), "status"}).code, 2) << "needs --tls-ca";
+  EXPECT_EQ(RunWith({"--tls-ca", certificate.path(), "--tls-cert", certificate.path(), "status"}).code, 2) << "needs --tls-key";
+  const TempFile rubbish("no PEM\n");
+  EXPECT_THAT(RunWith({"--tls-ca", rubbish.path(), "status"}).err, HasSubstr(rubbish.path() + ": expected PEM with a block CERTIFICATE"));
+}
+
+TEST(CommandsTest, ATokenInPlainTextToAnotherMachineIsWarnedOf) {
+  ConnectionOptions options;
+  options.token_file = "token";
+  for (const char* server : {"localhost:7070", "127.0.0.1:7070", "127.1.2.3:1", "[::1]:7070", "unix:/run/offerd", "dns:///localhost:1", "ipv6:[::1]:7070"}) {
+    options.server = server;
+    EXPECT_EQ(ConnectionWarning(options), "") << server;
+  }
+  for (const char* server : {"10.0.0.1:7070", "offers.example.com:7070", "localhost.example.com:7070"}) {
+    options.server = server;
+    EXPECT_THAT(ConnectionWarning(options), HasSubstr("in plain text: give --tls-ca")) << server;
+  }
+  options.tls_ca = "ca.pem";
+  EXPECT_EQ(ConnectionWarning(options), "");
+  options = {};
+  options.server = "10.0.0.1:7070";
+  EXPECT_EQ(ConnectionWarning(options), "") << "no token";
+  EXPECT_THAT(RunWith({"--server", "192.0.2.1:1", "--timeout", "0.1", "--token", "t", "status"}).err, HasSubstr("warning: the token goes to 192.0.2.1:1"));
 }
 
 TEST(CommandsTest, FeedbackSendsOneEventAndTellsItsFate) {

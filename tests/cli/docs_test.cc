@@ -1,7 +1,12 @@
+#include <map>
 #include <regex>
 #include <set>
 #include <sstream>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "cli/evaluate/method_spec.h"
 #include "cli/input_file.h"
 #include "cli/offerctl.h"
 #include "gtest/gtest.h"
@@ -63,6 +68,48 @@ TEST_F(DocsTest, EveryOptionInTheTextExists) {
   for (const std::string& option : OptionsIn(text_)) EXPECT_EQ(known.count(option), 1u) << option;
   for (const std::string& option : OptionsIn(app_.help())) {
     EXPECT_TRUE(option == "--help" || text_.find("`" + option) != std::string::npos) << option;
+  }
+}
+
+// The cells of the rows of a Markdown table whose first cell holds `first`.
+std::vector<std::vector<std::string>> RowsWith(const std::string& text, const std::string& first) {
+  std::vector<std::vector<std::string>> rows;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    std::vector<std::string> cells = absl::StrSplit(line, '|');
+    if (cells.size() < 3) continue;
+    cells.erase(cells.begin());
+    cells.pop_back();
+    if (absl::StrContains(cells[0], first)) rows.push_back(cells);
+  }
+  return rows;
+}
+
+std::string MethodsPage() { return *ReadWholeFile(OFFERD_SOURCE_DIR "/docs/methods.md"); }
+
+TEST_F(DocsTest, EveryMethodStandsWithTheSubjectsItIsDefinedFor) {
+  std::map<std::string, unsigned> protocols;
+  for (const evaluate::MethodInfo& info : evaluate::MethodInfos()) protocols[info.name] |= info.protocols;
+  for (const auto& [name, bits] : protocols) {
+    const auto rows = RowsWith(MethodsPage(), "`" + name + "`");
+    ASSERT_FALSE(rows.empty()) << name;
+    ASSERT_EQ(rows[0].size(), 7u) << name;
+    for (size_t protocol = 0; protocol < 4; ++protocol) EXPECT_EQ(rows[0][2 + protocol] == " yes ", (bits >> protocol & 1) != 0) << name << " " << protocol;
+    EXPECT_EQ(rows[0][6] == " yes ", evaluate::IsTableMethod(name)) << name;
+  }
+}
+
+TEST_F(DocsTest, EveryParameterOfEveryMethodStandsWithItsDefault) {
+  for (const evaluate::MethodInfo& info : evaluate::MethodInfos()) {
+    for (const evaluate::ParameterInfo& parameter : info.parameters) {
+      bool is_there = false;
+      for (const auto& cells : RowsWith(MethodsPage(), absl::StrCat("`", info.name, "`"))) {
+        if (cells.size() != 5 || !absl::StrContains(cells[1], absl::StrCat("`", parameter.name, "`"))) continue;
+        bool fits = absl::StrContains(cells[4], parameter.fallback) && (parameter.measured == nullptr || absl::StrContains(cells[4], parameter.measured));
+        for (const absl::string_view choice : absl::StrSplit(parameter.choices, '|')) fits = fits && absl::StrContains(cells[3], choice);
+        is_there = is_there || fits;
+      }
+      EXPECT_TRUE(is_there) << info.name << ":" << parameter.name << ", default " << parameter.fallback;
+    }
   }
 }
 

@@ -1,6 +1,9 @@
 #include "cli/input_file.h"
 
+#include <unistd.h>
+
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "temp_file.h"
@@ -30,6 +33,23 @@ TEST(InputFileTest, PlainGzipAndZstdGiveTheSameBytes) {
   EXPECT_EQ(*ReadAll(text), text);
   EXPECT_EQ(*ReadAll(Gzip(text)), text);
   EXPECT_EQ(*ReadAll(Zstd(text)), text);
+}
+
+TEST(InputFileTest, APipeGivesEveryByte) {
+  const std::string text = ManyLines(50'000);
+  for (const std::string& bytes : {text, Gzip(text), Zstd(text), std::string("ab"), std::string()}) {
+    int ends[2] = {};
+    ASSERT_EQ(pipe(ends), 0);
+    std::thread writer([&] {
+      for (size_t sent = 0; sent < bytes.size();) sent += static_cast<size_t>(write(ends[1], bytes.data() + sent, bytes.size() - sent));
+      close(ends[1]);
+    });
+    const auto read = ReadWholeFile("/dev/fd/" + std::to_string(ends[0]));
+    writer.join();
+    close(ends[0]);
+    ASSERT_OK(read);
+    EXPECT_EQ(*read, bytes.size() > 10 ? text : bytes) << bytes.size();
+  }
 }
 
 TEST(InputFileTest, SeveralMembersAreOneFile) {

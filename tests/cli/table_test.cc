@@ -119,6 +119,38 @@ TEST(TableCommandTest, BuildThenListShowDiffAndVerify) {
   EXPECT_EQ(RunOffer({"table", "verify", "--tables", tables}).code, 0);
 }
 
+TEST(TableCommandTest, AFolderThatIsNotThereIsAFailureAndAnEmptyOneIsNot) {
+  const TemporaryFolder folder;
+  for (const std::string command : {"list", "verify"}) {
+    const Result missing = RunOffer({"table", command, "--tables", "/nowhere/tables"});
+    EXPECT_EQ(missing.code, 1) << command;
+    EXPECT_THAT(missing.err, HasSubstr("there is no folder '/nowhere/tables'"));
+    const Result empty = RunOffer({"table", command, "--tables", folder.path("")});
+    EXPECT_EQ(empty.code, 0) << command;
+    EXPECT_THAT(empty.out, HasSubstr("no tables in"));
+  }
+}
+
+TEST(TableCommandTest, NumbersThatMeanNothingAreRefused) {
+  const TempFile file("basket,item\n1,a\n1,b\n");
+  const auto evaluate = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"evaluate", "baskets", "--baskets", file.path(), "--columns", "basket=basket,item=item", "--test-every", "2", "--method", "popular"});
+    return RunOffer(more);
+  };
+  for (const std::string memory : {"0", "-1", "much", "", "0GB"}) {
+    const Result result = evaluate({"--memory", memory});
+    EXPECT_EQ(result.code, 2) << memory;
+    EXPECT_THAT(result.err, HasSubstr("is no number of bytes above 0, such as 8GB")) << memory;
+  }
+  for (const std::string cutoffs : {"1,,2", "", "0", "-5", "ten", "5,"}) {
+    const Result result = evaluate({"--k", cutoffs});
+    EXPECT_EQ(result.code, 2) << cutoffs;
+    EXPECT_THAT(result.err, HasSubstr("whole numbers from 1 on, separated by commas, such as 5,10,20")) << cutoffs;
+  }
+  EXPECT_NE(evaluate({"--memory", "8GB", "--k", "5,10", "--k", "20"}).code, 2);
+  EXPECT_EQ(RunOffer({"build", "t", "--input", file.path(), "--columns", "basket=basket,item=item", "--kind", "ease", "--memory", "0", "--tables", "/nowhere/t"}).code, 2);
+}
+
 TEST(TableCommandTest, WrongUsageIsTwoAndFailureIsOne) {
   const TempFile input("basket,item\n1,a\n");
   const std::vector<std::string> build = {

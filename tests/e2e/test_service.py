@@ -198,10 +198,19 @@ class LifecycleTest(unittest.TestCase):
         self.assertIn("not_started", done.stderr)
         other = self.folder.path / "other"
         other.mkdir()
-        second = support.Server(other, listen=f'"127.0.0.1:{server.port}"')
-        done = subprocess.run([support.BIN / "offerd", "--config", second.config], capture_output=True, text=True, timeout=60)
+        for taken in ({"listen": f'"127.0.0.1:{server.port}"'}, {"metrics_listen": f'"127.0.0.1:{server.metrics_port}"'}):
+            second = support.Server(other, **taken)
+            done = subprocess.run([support.BIN / "offerd", "--config", second.config], capture_output=True, text=True, timeout=60)
+            self.assertNotEqual(done.returncode, 0)
+            for field, address in taken.items():
+                self.assertIn(field, done.stderr)
+                self.assertIn(address.strip('"'), done.stderr)
+            self.assertFalse(second.store.exists(), "a start that cannot succeed changes nothing")
+        # Free ports, and the store of the first.
+        third = support.Server(other, store_path=f'"{server.store}"')
+        done = subprocess.run([support.BIN / "offerd", "--config", third.config], capture_output=True, text=True, timeout=60)
         self.assertNotEqual(done.returncode, 0)
-        self.assertIn(str(server.port), done.stderr)
+        self.assertIn("locked", done.stderr)
 
     def test_a_snapshot_is_created_verified_and_listed(self):
         server = support.Server(self.folder.path).start()

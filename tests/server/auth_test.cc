@@ -45,6 +45,11 @@ TEST(AuthorizeTest, OnlyTheRoleItselfAndAdmin) {
   }
 }
 
+TEST(AuthorizeTest, NamesEveryRoleThatWouldDoOnce) {
+  EXPECT_EQ(Authorize(Role::kFrontend, Access::kAdmin).message(), "expected a token of role ADMIN, found one of FRONTEND");
+  EXPECT_EQ(Authorize(Role::kFrontend, Access::kFeedback).message(), "expected a token of role FEEDBACK or ADMIN, found one of FRONTEND");
+}
+
 TEST(ConstantTimeEqualsTest, IsEquality) {
   EXPECT_TRUE(ConstantTimeEquals("", ""));
   EXPECT_TRUE(ConstantTimeEquals("abc", "abc"));
@@ -77,6 +82,15 @@ TEST(RateLimiterTest, AClockSetBackAddsNothingAndStillRuns) {
   EXPECT_OK(limiter.Take(Role::kFeedback, 100 * kSecond));
   EXPECT_FALSE(limiter.Take(Role::kFeedback, 50 * kSecond).ok());
   EXPECT_OK(limiter.Take(Role::kFeedback, 101 * kSecond));
+}
+
+// Else a clock that was wrong by an hour would let nobody in for an hour.
+TEST(RateLimiterTest, TheBucketRefillsFromWhereTheClockWasSetBackTo) {
+  RateLimiter limiter({{Role::kFeedback, 1, 1}});
+  EXPECT_OK(limiter.Take(Role::kFeedback, 10'000 * kSecond));
+  EXPECT_FALSE(limiter.Take(Role::kFeedback, 50 * kSecond).ok());
+  EXPECT_OK(limiter.Take(Role::kFeedback, 51 * kSecond));
+  EXPECT_FALSE(limiter.Take(Role::kFeedback, 51 * kSecond).ok());
 }
 
 }  // namespace

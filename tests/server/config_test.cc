@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -9,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "tests/server/test_certificate.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
 
 namespace offerd {
 namespace {
@@ -204,6 +206,30 @@ TEST_F(ConfigTest, Tokens) {
   }
 }
 
+// Every place where a token may stand by mistake: no message repeats it.
+TEST_F(ConfigTest, ParseErrorsDoNotRepeatTheText) {
+  for (const char* text : {"tokens { role: ADMIN token: s3cret_token_0123 }", "tokens { role: s3cret_token_0123 token: 'x' }",
+                           "tokens { role: ADMIN token 's3cret_token_0123' }", "tokens { role: ADMIN 's3cret_token_0123' }",
+                           "tokens s3cret_token_0123", "tokens: 's3cret_token_0123'", "tokens { role: ADMIN token: 's3cret_token_0123",
+                           "tokens { role: ADMIN token: 'a\ns3cret_token_0123: 1 }", "clock: s3cret_token_0123", "max_in_flight: s3cret_token_0123",
+                           "allow_insecure_remote: s3cret_token_0123", "allow_insecure_remote: 's3cret_token_0123'",
+                           "rate_limits { requests_per_second: s3cret_token_0123 }", "tls: s3cret_token_0123"}) {
+    const std::vector<std::string> lines = Problems(text);
+    EXPECT_FALSE(lines.empty()) << text;
+    for (const std::string& line : lines) {
+      EXPECT_THAT(line, ::testing::Not(::testing::HasSubstr("s3cret"))) << text;
+      EXPECT_THAT(line, ::testing::HasSubstr("line ")) << text;
+    }
+  }
+}
+
+TEST_F(ConfigTest, AWrongChoiceNamesItsFieldItsLineAndTheChoices) {
+  EXPECT_THAT(ParseConfig("store_path: 'a'\nclock: SUN\n\ndurability: SYNCED\n"),
+              StatusIs(absl::StatusCode::kInvalidArgument, "line 2: clock: expected WALL or REQUEST"));
+  EXPECT_THAT(ParseConfig("store_path: 'a'\ntokens {\n  role: BOSS\n  token: '0123456789abcdef' }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, "line 3: role: expected FRONTEND, FEEDBACK, CATALOGUE or ADMIN"));
+}
+
 TEST_F(ConfigTest, RateLimits) {
   ExpectProblem("rate_limits { requests_per_second: 1 }", "rate_limits[0].role");
   ExpectProblem("rate_limits { role: ADMIN requests_per_second: -1 }", "rate_limits[0].requests_per_second");
@@ -220,8 +246,35 @@ TEST_F(ConfigTest, RateLimits) {
 }
 
 TEST_F(ConfigTest, Paths) {
-  ExpectProblem("backup_path: 's'", "backup_path: expected another folder");
   ExpectProblem(absl::StrCat("salt: '", std::string(257, 'x'), "'"), "salt: expected at most 256 bytes");
+}
+
+TEST_F(ConfigTest, AKeyOfAnotherCertificate) {
+  const std::string certificate = Write("cert", kTestCertificate);
+  const std::string key = Write("other_key", kOtherKey);
+  ExpectProblem(absl::StrCat("tls { certificate_file: '", certificate, "' key_file: '", key, "' }"),
+                "tls.key_file: expected the key of the first certificate, found one of another");
+}
+
+TEST_F(ConfigTest, FoldersOnThisMachine) {
+  const TemporaryFolder folder;
+  const std::string file = folder.path("file"), store = folder.path("store");
+  std::ofstream(file) << "mine";
+  std::filesystem::create_directory(store);
+  std::filesystem::create_symlink(store, folder.path("link"));
+  const auto expect = [&](const std::string& text, const std::string& line) {
+    EXPECT_THAT(LoadConfig(Write("paths", text)), StatusIs(absl::StatusCode::kInvalidArgument, line)) << text;
+  };
+  expect(absl::StrCat("store_path: '", folder.path("no/store"), "'"), "store_path: expected a folder whose parent is there");
+  expect(absl::StrCat("store_path: '", file, "'"), "store_path: expected a folder, found");
+  expect(absl::StrCat("store_path: '", store, "' tables_path: '", file, "'"), "tables_path: expected a folder, found");
+  expect(absl::StrCat("store_path: '", store, "' backup_path: '", file, "'"), "backup_path: expected a folder, found");
+  for (const std::string& same : {store, store + "/", folder.path("store/../store"), folder.path("link"), folder.path("./link/")}) {
+    expect(absl::StrCat("store_path: '", store, "' backup_path: '", same, "'"), "backup_path: expected another folder");
+  }
+  for (const std::string& sound : {store, store + "/", folder.path("new"), folder.path("new/")}) {
+    EXPECT_OK(LoadConfig(Write("paths", absl::StrCat("store_path: '", sound, "' backup_path: '", folder.path("backups"), "'"))));
+  }
 }
 
 TEST_F(ConfigTest, FilesAreLoadedAndChecked) {

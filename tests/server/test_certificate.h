@@ -21,4 +21,12 @@ inline constexpr char kTestKey[] =
     "DEbZuxXomkikyTt2Fl9WHRlxZ/LUgiwbchnlxlzGKSq0BsInrUmomhJH\n"
     "-----END PRIVATE KEY-----\n";
 
+// Of no certificate here.
+inline constexpr char kOtherKey[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgxa+kbgODq8c5FvVR\n"
+    "JYuxDN4q+qNuElk19rYn+nnkLVmhRANCAASgF1wC61Jzi97XNg3IrZwMbk5GKTgt\n"
+    "WnyhxAiebdOTHt7E63oKPl9JYQ0Q2qKpNYH0yXKLYBj5XNQru9Yrnwbh\n"
+    "-----END PRIVATE KEY-----\n";
+
 }  // namespace offerd

@@ -36,6 +36,17 @@ class BackupTest : public ::testing::Test {
   std::unique_ptr<Store> store_;
 };
 
+TEST_F(BackupTest, OnlyTheNewestAreKept) {
+  FillLog(*store_, 3);
+  for (int i = 0; i < 4; ++i) (void)Backup();
+  ASSERT_OK(Store::KeepNewestBackups(backups_, 2));
+  const auto listed = Store::ListBackups(backups_);
+  ASSERT_OK(listed);
+  ASSERT_EQ(listed->size(), 2u);
+  EXPECT_EQ((*listed)[0].id, 3u);
+  EXPECT_EQ(LastSequenceOfRestored(4, "newest"), 3u);
+}
+
 TEST_F(BackupTest, HoldsTheStoreAsItWasAndIsListed) {
   FillLog(*store_, 10);
   ASSERT_OK(WriteSoundBase(*store_, 10));

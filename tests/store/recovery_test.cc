@@ -54,6 +54,23 @@ class RecoveryTest : public ::testing::Test {
   Shop shop_;
 };
 
+// 1970-01-01 is day 0, which is a day like any other.
+TEST_F(RecoveryTest, DemandOfTheFirstDayIsNotLost) {
+  shop_.OpenFurnished();
+  EXPECT_EQ(shop_.Send(Shop::Purchase("e", "ann", {}, kMinute)).fate(), v1::APPLIED);
+  const auto sequence = shop_.Snapshot();
+  ASSERT_OK(sequence);
+  shop_.Crash();
+  const auto store = shop_.OpenStore();
+  Fold loaded;
+  ASSERT_OK(LoadImage(*store, *sequence, loaded));
+  uint32_t bought = 0;  // in no market, which counts for all of them only
+  loaded.state().demand.markets().ForEach([&](absl::string_view, const ItemDemand::Market& market) {
+    for (size_t i = 0; i < market.items.size(); ++i) bought += market.items[i].today;
+  });
+  EXPECT_EQ(bought, 1u);
+}
+
 TEST_F(RecoveryTest, EmptyStoreIsAnEmptyFold) {
   const auto recovery = Recover(*shop_.OpenStore());
   ASSERT_OK(recovery);

@@ -71,6 +71,17 @@ TEST(RocksKvTest, FileInsteadOfDirectoryIsRefused) {
               StatusIs(StatusCode::kInvalidArgument, "parent is not a directory"));
 }
 
+TEST(RocksKvTest, TablesMayBeBuiltBeforeTheFirstStart) {
+  TemporaryDirectory directory;
+  fs::create_directories(directory.path("store/tables/together/1"));
+  EXPECT_OK(OpenRocksKv(directory.path("store"), {}));
+  EXPECT_OK(OpenRocksKv(directory.path("store"), {}));
+  EXPECT_TRUE(fs::exists(directory.path("store/tables/together/1")));
+  fs::create_directory(directory.path("other"));
+  std::ofstream(directory.path("other/tables")) << "mine";
+  EXPECT_THAT(OpenRocksKv(directory.path("other"), {}), StatusIs(StatusCode::kFailedPrecondition, "holds 'tables'"));
+}
+
 TEST(RocksKvTest, DirectoryWithOtherFilesIsRefusedAndLeftAsItWas) {
   TemporaryDirectory directory;
   std::ofstream(directory.path("letter.txt")) << "mine";

@@ -121,6 +121,15 @@ TYPED_TEST(StoreTest, LogContinuesWhereItEndedAlsoWhenAllOfItWasPruned) {
               StatusIs(StatusCode::kOutOfRange, "record 5 is no longer kept, the oldest is 6"));
 }
 
+TYPED_TEST(StoreTest, DecisionTimeOutlivesTheRecord) {
+  ASSERT_OK(AppendOne(*this->store_, DecisionRecord(1, "d1")));
+  ASSERT_OK(WriteSoundBase(*this->store_, 1));
+  ASSERT_OK(this->store_->KeepNewestBases(1));
+  EXPECT_FALSE((*this->store_->ReadDecision("d1")).has_value());
+  EXPECT_EQ(*this->store_->DecisionTime("d1"), DecisionRecord(1, "d1").time_micros());
+  EXPECT_FALSE((*this->store_->DecisionTime("d2")).has_value());
+}
+
 TYPED_TEST(StoreTest, PurgeForgetsOnlyIdsWithAnOlderLogTime) {
   FillLog(*this->store_, 5);  // log time: sequence x 1000, event time: x 900
   ASSERT_OK(AppendOne(*this->store_, DecisionRecord(6, "d6")));
@@ -301,7 +310,19 @@ TEST_F(StoreFaultTest, DamagedIndexEntriesAreNamedAndNotBelieved) {
   EXPECT_THAT(store_->HasEvents(ids, seen), StatusIs(StatusCode::kDataLoss, "seen e1"));
   EXPECT_THAT(store_->HasDecision("d2"), StatusIs(StatusCode::kDataLoss, "decisions d2"));
   EXPECT_THAT(store_->ReadDecision("d2"), StatusIs(StatusCode::kDataLoss, "decisions d2"));
-  EXPECT_THAT(store_->PurgeSeen(INT64_MAX), StatusIs(StatusCode::kDataLoss, "seen e1"));
+}
+
+TEST_F(StoreFaultTest, PurgingStepsPastADamagedEntryAndCountsIt) {
+  FillLog(*store_, 3);
+  ASSERT_OK(disk_.Corrupt(Family::kSeen, "e2", 12));
+  EXPECT_TRUE(*store_->PurgeSeen(INT64_MAX));
+  EXPECT_EQ(store_->damaged_entries(), 1);
+  const std::vector<absl::string_view> others = {"e1", "e3"};
+  std::vector<bool> seen;
+  ASSERT_OK(store_->HasEvents(others, seen));
+  EXPECT_EQ(seen, std::vector<bool>(2, false));
+  const std::vector<absl::string_view> damaged = {"e2"};
+  EXPECT_FALSE(store_->HasEvents(damaged, seen).ok()) << "nobody knows how old it is";
 }
 
 TEST_F(StoreFaultTest, SwappedRecordsAreDamageAlthoughTheirChecksumsMatch) {

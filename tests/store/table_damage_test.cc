@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <cmath>
 
 #include "absl/strings/str_replace.h"
@@ -108,7 +110,24 @@ TEST_F(TableDamageTest, AManifestOfAnotherFormat) {
   SignManifest("[]");
   ExpectRefused("no manifest", "no object");
   SignManifest(std::string(2 << 20, ' '));
-  ExpectRefused("no manifest", "a large file");
+  ExpectRefused("expected at most 1048576", "a large file");
+}
+
+TEST_F(TableDamageTest, APipeIsNotWaitedFor) {
+  for (const std::string file : {"manifest.json", "manifest.xxh3", "row_scores.f32"}) {
+    fs::remove_all(folder_.path("t"));
+    Write(RowsSample().content());
+    fs::remove(File(file));
+    ASSERT_EQ(mkfifo(File(file).c_str(), 0644), 0);
+    ExpectRefused("is no file", file);
+  }
+}
+
+TEST_F(TableDamageTest, SessionNumbersWhoseSumsWouldOverflow) {
+  Write(SessionsSample().content());
+  ExpectShardRefused("item_idf.f64", RawBytes(std::vector<double>{1, 2e18, 1}), "below 0 or above 1e+18");
+  ExpectManifestRefused("idf_weight is at least 0 and at most 1e+18",
+                        [](v1::TableManifest& manifest) { manifest.mutable_sessions()->set_idf_weight(2e18); });
 }
 
 TEST_F(TableDamageTest, AManifestThatDoesNotFitItsFiles) {
@@ -171,6 +190,8 @@ TEST_F(TableDamageTest, RowsThatDoNotHangTogether) {
   scores({2.5f, 3, 0.25f, 3, 1, 1}, "the row of item 0 is not in descending order");
   scores({2.5f, NAN, 0.25f, 3, 1, 1}, "item 0 has a score that is not finite");
   scores({INFINITY, -1, 0.25f, 3, 1, 1}, "item 0 has a score that is not finite");
+  scores({3e38f, -1, 0.25f, 3, 1, 1}, "beyond 1e+18");
+  scores({2.5f, -3e38f, 0.25f, 3, 1, 1}, "beyond 1e+18");
   scores({2.5f, -1, 0.25f, 3, 1}, "5 scores of 6 neighbours");
 }
 

@@ -3,7 +3,9 @@
 #include <filesystem>
 
 #include "build_fixture.h"
+#include "cli/evaluate/tune_command.h"
 #include "cli/format.h"
+#include "cli/input_file.h"
 #include "cli/tables/table_lists.h"
 #include "gmock/gmock.h"
 #include "tests/support/shared_data.h"
@@ -87,6 +89,73 @@ TEST_F(BuildCommandTest, AConfigOfTuneIsTheSameTableAsItsOptions) {
   EXPECT_EQ(Row("t", "a") + Row("t", "b"), by_options);
 }
 
+TEST_F(BuildCommandTest, EveryConfigOfTuneIsTaken) {
+  std::string text = "u,g,i,t\n", lines;
+  for (int g = 0; g < 60; ++g) {
+    for (int i = 0; i < 3; ++i) absl::StrAppend(&text, g % 9, ",", g, ",", (g + i * i) % 12, ",", 86'400 * g + i, "\n");
+    absl::StrAppend(&lines, g % 5, ",", g % 7 + 5, ",", g % 3 + 12, "\n");
+  }
+  const std::string rows = Put("rows.csv", text), basket_lines = Put("lines.csv", lines);
+  const auto tune_and_build = [&](evaluate::Subject subject, const std::string& input, const std::vector<std::string>& columns,
+                                  const std::string& protocol, const std::vector<std::string>& methods) {
+    evaluate::TuneArguments tune;
+    tune.data.subject = subject;
+    tune.data.train = tune.data.baskets = input;
+    tune.data.columns = columns;
+    tune.data.basket_lines = columns.empty();
+    tune.data.protocol = protocol;
+    tune.data.methods = methods;
+    tune.trials = 6;
+    tune.budget_seconds = 1e6;
+    tune.output = folder_.path("config.json");
+    const auto plan = evaluate::MakeTunePlan(tune);
+    ASSERT_OK(plan);
+    std::ostringstream out, err;
+    ASSERT_OK(evaluate::RunTune(*plan, {out, err, false, true}));
+    BuildArguments arguments = Arguments(input, "", columns);
+    arguments.basket_lines = columns.empty();
+    arguments.config_file = tune.output;
+    EXPECT_OK(Build(arguments)) << absl::StrJoin(methods, " ") << " " << *cli::ReadWholeFile(tune.output);
+  };
+  const std::vector<std::string> sessions = {"session=g", "item=i", "time=t"}, baskets = {"user=u", "basket=g", "item=i", "time=t"};
+  for (const absl::string_view kind : TableKinds()) {
+    const std::string method(kind);
+    tune_and_build(evaluate::Subject::kSessions, rows, sessions, "leave-one-out", {method, "popular", "blend"});
+    if (method == "ar" || method == "sr") continue;
+    tune_and_build(evaluate::Subject::kBaskets, rows, baskets, "leave-one-out", {method, "repeat", "blend"});
+    tune_and_build(evaluate::Subject::kBaskets, basket_lines, {}, "leave-one-out", {method, "popular", "blend"});
+    if (method != "vmis") tune_and_build(evaluate::Subject::kBaskets, rows, baskets, "next-basket", {method, "repeat_popular", "blend"});
+  }
+  tune_and_build(evaluate::Subject::kBaskets, basket_lines, {}, "leave-one-out", {});
+}
+
+TEST_F(BuildCommandTest, WhatWasWrongWithTheDataOfAConfigIsSaidAgain) {
+  BuildArguments arguments = Arguments(Put("b.csv", BasketCsv({"ab", "ab"})), "");
+  arguments.config_file = Put("c.json", R"({"kind": "count", "parameters": {}, "warnings": ["x.csv was read in part only"]})");
+  ASSERT_OK(Build(arguments));
+  EXPECT_THAT(err_.str(), HasSubstr("warning: --config was tuned on x.csv was read in part only\n"));
+}
+
+TEST_F(BuildCommandTest, HalfLifeNeedsATimeThatCanBeRead) {
+  const std::string text = "b,i,t\n1,x,1433221332117\n1,y,1433221332118\n2,x,soon\n2,y,\n";
+  BuildArguments arguments = Arguments(Put("b.csv", text), "count", {"basket=b", "item=i", "time=t"});
+  ASSERT_OK(Build(arguments));
+  EXPECT_THAT(err_.str(), HasSubstr("these may be milliseconds"));
+  arguments.table.half_life_days = 10;
+  EXPECT_THAT(Build(arguments), StatusIs(absl::StatusCode::kInvalidArgument, "--half-life: no line has a time that can be read"));
+  EXPECT_THAT(err_.str(), HasSubstr("these may be milliseconds"));
+}
+
+TEST_F(BuildCommandTest, ATableWithoutEntriesIsWarnedOf) {
+  BuildArguments arguments = Arguments(Put("b.csv", BasketCsv({"a", "b"})), "count");
+  ASSERT_OK(Build(arguments, true));
+  EXPECT_EQ(cli::Json::parse(out_.str())["warnings"][0], "table t has 0 entries: no item has a neighbour in it");
+  EXPECT_THAT(err_.str(), HasSubstr("warning: table t has 0 entries"));
+  arguments.table.kind = "vmis";
+  ASSERT_OK(Build(arguments, true));
+  EXPECT_THAT(err_.str(), Not(HasSubstr("0 entries"))) << "sessions are its content";
+}
+
 TEST_F(BuildCommandTest, AConfigThatIsNoneIsRefused) {
   const std::string input = Put("b.csv", BasketCsv({"ab"}));
   const auto expect = [&](const std::string& text, const std::string& why) {
@@ -119,6 +188,12 @@ TEST_F(BuildCommandTest, ArgumentsThatDoNotFitAreRefused) {
   expect("leave --columns out", [](BuildArguments& a) { a.basket_lines = true; });
   expect("--half-life needs times", [](BuildArguments& a) { a.table.half_life_days = 3; });
   expect("expected days above 0", [](BuildArguments& a) { a.table.half_life_days = 0; });
+  for (const char* kind : {"ar", "cosine", "ease"}) {
+    expect("--keep: expected 1 or more", [kind](BuildArguments& a) {
+      a.table.kind = kind;
+      a.table.keep = 0;
+    });
+  }
   expect("k is given twice", [](BuildArguments& a) {
     a.table.parameters = {"k=3"};
     a.table.keep = 4;

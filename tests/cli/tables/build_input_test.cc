@@ -132,6 +132,20 @@ TEST_F(BuildInputTest, BadLinesAreCountedAndLeftOut) {
   EXPECT_THAT(absl::StrJoin(evaluate::Notes(input->data), "\n"), HasSubstr("2 item ids that cannot be used"));
 }
 
+TEST_F(BuildInputTest, BlankIdsAreNoIds) {
+  const auto input = ReadBuildInput(File("row,item\n1,a\n1, \n \t,a\n1,b\n", Protocol::kLeaveOneOut));
+  ASSERT_OK(input);
+  EXPECT_EQ(RowsOf(input->data), "a b");
+  EXPECT_EQ(input->data.reports[0].without_id, 2);
+  BuildFile lines;
+  lines.path = Put("lines.csv", "milk, ,bread\n");
+  lines.one_basket_a_line = true;
+  const auto baskets = ReadBuildInput(lines);
+  ASSERT_OK(baskets);
+  EXPECT_EQ(RowsOf(baskets->data), "milk bread");
+  EXPECT_EQ(baskets->data.reports[0].without_id, 1);
+}
+
 TEST_F(BuildInputTest, EmptyFileAndMissingColumnAreErrors) {
   EXPECT_THAT(ReadBuildInput(File("", Protocol::kSessions)), StatusIs(absl::StatusCode::kInvalidArgument, "empty"));
   EXPECT_THAT(ReadBuildInput(File("row,thing\n", Protocol::kSessions)),

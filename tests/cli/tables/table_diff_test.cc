@@ -1,5 +1,6 @@
 #include "cli/tables/table_diff.h"
 
+#include <filesystem>
 #include <map>
 
 #include "build_fixture.h"
@@ -149,7 +150,10 @@ TEST_F(InspectTest, ListAndVerifyTellADamagedVersionFromASoundOne) {
   EXPECT_THAT(out_.str(), HasSubstr("cannot be read: "));
 }
 
-TEST_F(InspectTest, AFolderWithoutTablesIsAnEmptyList) {
+TEST_F(InspectTest, AFolderWithoutTablesIsAnEmptyListAndNoFolderIsAnError) {
+  EXPECT_THAT(RunList(root(), To()), StatusIs(absl::StatusCode::kNotFound, "there is no folder"));
+  EXPECT_THAT(RunVerify(root(), {}, To()), StatusIs(absl::StatusCode::kNotFound, "there is no folder"));
+  std::filesystem::create_directory(root());
   ASSERT_OK(RunList(root(), To()));
   EXPECT_THAT(out_.str(), HasSubstr("no tables in"));
   ASSERT_OK(RunList(root(), To(true)));

@@ -37,6 +37,19 @@ TEST(EngineAdminTest, OtherFeaturesOrHalfLifeNeedAnotherName) {
   EXPECT_OK(shop.SetPolicy(other));
 }
 
+TEST(EngineAdminTest, AnotherKindUnderTheSameNameWouldEraseWhatWasLearned) {
+  Shop shop;
+  shop.OpenFurnished();
+  (void)shop.Rank("r", "ann", kOpening);
+  v1::Policy random;
+  random.set_name("learn");
+  random.mutable_random();
+  EXPECT_THAT(shop.SetPolicy(random), StatusIs(absl::StatusCode::kFailedPrecondition, "new name"));
+  EXPECT_EQ(shop.Learned().shown(), 3);
+  random.set_name("other");
+  EXPECT_OK(shop.SetPolicy(random));
+}
+
 TEST(EngineAdminTest, SettingTheSameModelKeepsWhatItLearned) {
   Shop shop;
   shop.OpenFurnished();

@@ -104,6 +104,75 @@ TEST(EngineFeedbackTest, EventOfAClosedDecisionIsLateAndNotLogged) {
   EXPECT_EQ(shop.Status().last_sequence(), last);
 }
 
+// Room for open decisions ran out. The window did not.
+TEST(EngineFeedbackTest, PurchaseForADecisionClosedEarlyIsKeptForTheProfile) {
+  Shop shop;
+  shop.config.max_open_decisions = 2;
+  shop.OpenFurnished();
+  const auto decision = shop.Rank("r", "ann", kOpening);
+  for (int i = 0; i < 3; ++i) (void)shop.Rank(absl::StrCat("later", i), "bob", kOpening + kMinute);
+  ASSERT_EQ(shop.Status().closed_early(), 2);
+  const auto result = shop.Send(Shop::Purchase("e", "ann", decision, kOpening + kMinute));
+  EXPECT_EQ(result.fate(), v1::ORPHAN);
+  EXPECT_GT(result.sequence(), 0u);
+  EXPECT_EQ(shop.VisitsOf("ann"), 1);
+  // Past window and lateness it is late like any other.
+  EXPECT_EQ(shop.Send(Shop::Purchase("last", "ann", decision, kOpening + 120 * kMinute)).fate(), v1::ORPHAN);
+  EXPECT_EQ(shop.Send(Shop::Purchase("late", "ann", decision, kOpening + 120 * kMinute + 1)).fate(), v1::LATE);
+}
+
+// Its log went with a base, and only the index knows the decision.
+TEST(EngineFeedbackTest, DecisionClosedEarlyWhoseRecordIsGone) {
+  Shop shop;
+  shop.config.max_open_decisions = 1;
+  shop.config.snapshots_kept = 1;
+  shop.OpenFurnished();
+  const auto decision = shop.Rank("r", "ann", kOpening);
+  (void)shop.Rank("later", "bob", kOpening + 1);
+  ASSERT_OK(shop.Snapshot());
+  ASSERT_EQ(shop.Status().closed_early(), 1);
+  EXPECT_EQ(shop.Send(Shop::Purchase("e", "ann", decision, kOpening + 120 * kMinute)).fate(), v1::ORPHAN);
+  EXPECT_EQ(shop.Send(Shop::Purchase("late", "ann", decision, kOpening + 121 * kMinute)).fate(), v1::LATE);
+}
+
+TEST(EngineFeedbackTest, PurchaseForADecisionWhosePlacementWasDeletedIsKeptForTheProfile) {
+  Shop shop;
+  shop.OpenFurnished();
+  shop.disk.StallWrites();  // so that the decision is folded after the deletion
+  v1::DeletePlacementRequest request;
+  request.set_name("home");
+  v1::DeletePlacementResponse response;
+  absl::Notification deleted;
+  shop.engine->DeletePlacement(request, &response, [&](const absl::Status& status) {
+    EXPECT_OK(status);
+    deleted.Notify();
+  });
+  shop.disk.AwaitStalledWrite();
+  const auto decision = shop.Rank("r", "ann", kOpening);
+  shop.disk.ReleaseWrites();
+  deleted.WaitForNotification();
+  EXPECT_EQ(shop.Send(Shop::Purchase("e", "ann", decision, kOpening)).fate(), v1::ORPHAN);
+  EXPECT_EQ(shop.VisitsOf("ann"), 1);
+}
+
+// One entry on the disk is nobody's business but that event's.
+TEST(EngineFeedbackTest, UnreadableEventIdRefusesItsEventAlone) {
+  Shop shop;
+  shop.OpenFurnished();
+  EXPECT_EQ(shop.Send(Shop::Purchase("bad", "ann", {}, kOpening)).fate(), v1::APPLIED);
+  ASSERT_OK(shop.disk.Corrupt(Family::kSeen, "bad", 12));
+  v1::SendFeedbackResponse response;
+  ASSERT_OK(shop.Send({Shop::Purchase("e1", "bob", {}, kOpening), Shop::Purchase("bad", "ann", {}, kOpening),
+                       Shop::Purchase("e2", "bob", {}, kOpening)}, &response));
+  EXPECT_EQ(response.results(0).fate(), v1::APPLIED);
+  EXPECT_EQ(response.results(1).fate(), v1::REFUSED);
+  EXPECT_EQ(response.results(1).status().code(), 15);  // DATA_LOSS
+  EXPECT_EQ(response.results(2).fate(), v1::APPLIED);
+  EXPECT_EQ(shop.VisitsOf("ann"), 1) << "it counted once";
+  EXPECT_EQ(shop.metrics->counter(Counter::kDamagedEntries), 1u);
+  EXPECT_EQ(shop.Status().store_error(), "");
+}
+
 // Nothing was logged in between: the event itself is the first to come after the end.
 TEST(EngineFeedbackTest, EventThatItselfMovesTheClockPastTheEndIsLate) {
   Shop shop;

@@ -241,5 +241,28 @@ TEST(EngineListsTest, WrongRequestsNameTheField) {
   EXPECT_THAT(shop.Call(&Engine::PublishTable, request, &status), StatusIs(absl::StatusCode::kInvalidArgument, "name"));
 }
 
+TEST(EngineListsTest, TwoRollBacksAtOnceGoBackTwice) {
+  ListShop shop;
+  v1::TableStatus status;
+  std::vector<uint64_t> versions;
+  for (const char* neighbour : {"i1", "i2", "i3"}) {
+    versions.push_back(shop.Build({neighbour}));
+    ASSERT_OK(shop.Publish(versions.back(), &status));
+  }
+  v1::RollBackTableRequest request;
+  request.set_name("together");
+  v1::TableStatus responses[2];
+  absl::Notification done[2];
+  for (int i = 0; i < 2; ++i) {
+    shop.engine->RollBackTable(request, &responses[i], [&done, i](const absl::Status& answer) {
+      EXPECT_OK(answer);
+      done[i].Notify();
+    });
+  }
+  for (absl::Notification& each : done) each.WaitForNotification();
+  EXPECT_EQ(responses[0].version(), versions[1]);
+  EXPECT_EQ(responses[1].version(), versions[0]);
+}
+
 }  // namespace
 }  // namespace offerd

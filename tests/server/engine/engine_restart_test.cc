@@ -81,6 +81,55 @@ TEST(EngineRestartFactsTest, PowerLossKeepsWhatWasAcknowledged) {
   EXPECT_EQ(shop.Send(Shop::Purchase("e", "ann", decision, kOpening)).fate(), v1::DUPLICATE);
 }
 
+// More than a block of the look-back without a decision in it.
+TEST(EngineRestartFactsTest, RepeatIsOneAlsoBehindManyEvents) {
+  Shop shop;
+  shop.OpenFurnished();
+  const auto before = shop.Rank("r", "ann", kOpening);
+  constexpr int kBatch = 1000;
+  for (int batch = 0; batch < 21; ++batch) {
+    std::vector<v1::Event> events;
+    for (int i = 0; i < kBatch; ++i) {
+      events.emplace_back();
+      events.back().set_event_id(absl::StrCat("e", batch * kBatch + i));
+      events.back().set_kind(v1::CLICK);
+      *events.back().mutable_time() = ToTimestamp(kOpening);
+    }
+    v1::SendFeedbackResponse response;
+    ASSERT_OK(shop.Send(events, &response));
+    ASSERT_EQ(response.results(0).fate(), v1::APPLIED);
+  }
+  shop.Crash();
+  shop.Open();
+  const auto again = shop.Rank("r", "ann", kOpening);
+  EXPECT_EQ(again.decision_id(), before.decision_id());
+  EXPECT_EQ(shop.Status().decisions(), 1);
+}
+
+// What came before Start took all the room there is.
+TEST(EngineRestartFactsTest, ChangedLimitsAreLoggedAlsoIntoAFullQueue) {
+  Shop shop;
+  shop.OpenFurnished();
+  shop.Crash();
+  shop.config.max_open_decisions = 2;
+  shop.config.max_queued_records = 1;
+  auto store = Store::Open(shop.disk.Mount(), {});
+  ASSERT_OK(store);
+  shop.metrics = std::make_unique<Metrics>("test", [] { return kOpening; });
+  auto engine = Engine::Create(shop.config, *std::move(store), shop.metrics.get(), [] { return kOpening; });
+  ASSERT_OK(engine);
+  shop.engine = *std::move(engine);
+  (void)shop.Rank("r", "ann", kOpening);
+  shop.engine->Start();
+  do {
+    shop.engine->CollectMetrics();
+  } while (shop.metrics->gauge(Gauge::kOpenDecisions) == 0 || shop.metrics->gauge(Gauge::kLearnerLagRecords) > 0);
+  shop.Crash();
+  const auto recovery = Recover(*shop.OpenStore());
+  ASSERT_OK(recovery);
+  EXPECT_EQ(recovery->fold->limits().max_open_decisions, 2);
+}
+
 TEST(EngineRestartFactsTest, ChangedLimitsAreLogged) {
   Shop shop;
   shop.OpenFurnished();

@@ -38,6 +38,19 @@ TEST(ReplyCacheTest, InProgressUntilFinishedOrAbandoned) {
   EXPECT_EQ(cache.Begin("a", 2, 0, reply), Found::kNew) << "nothing stays of what was abandoned";
 }
 
+TEST(ReplyCacheTest, CountsLiveAnswersThatGaveWay) {
+  ReplyCache cache(64, 10);  // 4 a shard
+  std::string reply;
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_EQ(cache.Begin(absl::StrCat("old", i), 1, 0, reply), Found::kNew);
+    cache.Finish(absl::StrCat("old", i), "x");
+  }
+  EXPECT_EQ(cache.TakeEvicted(), 200u - 64u);
+  EXPECT_EQ(cache.TakeEvicted(), 0u);
+  for (int i = 0; i < 64; ++i) ASSERT_EQ(cache.Begin(absl::StrCat("new", i), 1, 10 * kSecond, reply), Found::kNew);
+  EXPECT_LT(cache.TakeEvicted(), 64u) << "what is past its lifetime owes nobody an answer";
+}
+
 TEST(ReplyCacheTest, LifetimeEndsExactly) {
   ReplyCache cache(1000, 10);
   std::string reply;

@@ -1,0 +1,55 @@
+#include "server/listen_check.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+
+namespace offerd {
+namespace {
+
+// 0, or errno.
+int TryToListen(const addrinfo& address) {
+  const int descriptor = socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC, address.ai_protocol);
+  if (descriptor < 0) return errno;
+  const int on = 1;
+  setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // as the servers do: a port in TIME_WAIT is free
+  const bool is_free = bind(descriptor, address.ai_addr, address.ai_addrlen) == 0 && listen(descriptor, 1) == 0;
+  const int error = is_free ? 0 : errno;
+  close(descriptor);
+  return error;
+}
+
+}  // namespace
+
+absl::Status CheckCanListen(absl::string_view field, const std::string& address) {
+  const auto fail = [&](const std::string& why) {
+    return absl::UnavailableError(
+        absl::StrCat(field, ": expected a free address of this machine, found ", address, " which cannot be used: ", why));
+  };
+  const size_t colon = address.rfind(':');
+  if (colon == std::string::npos) return fail("no port");
+  std::string host = address.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const int resolved = getaddrinfo(host.c_str(), address.substr(colon + 1).c_str(), &hints, &found);
+  if (resolved != 0) return fail(gai_strerror(resolved));
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses(found, &freeaddrinfo);
+  int error = EADDRNOTAVAIL;
+  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+    error = TryToListen(*each);
+    if (error == 0) return absl::OkStatus();  // one is enough: localhost may name an address family that is off
+    if (error == EADDRINUSE) break;
+  }
+  return fail(std::generic_category().message(error));
+}
+
+}  // namespace offerd
