@@ -151,6 +151,9 @@ def check_config(test, text, replacements):
         test.assertIn(old, text)
         text = text.replace(old, new)
     with tempfile.TemporaryDirectory() as folder:
+        # The parent of the store has to be there.
+        text, stores = re.subn(r'^store_path: "[^"]*"', f'store_path: "{folder}/store"', text, flags=re.MULTILINE)
+        test.assertEqual(stores, 1)
         path = pathlib.Path(folder) / "offerd.textproto"
         path.write_text(text)
         done = subprocess.run([support.BIN / "offerd", "--config", path, "--check_config"], capture_output=True, text=True)
