@@ -68,7 +68,7 @@ enum class Method : uint8_t {
   kDeletePlacement, kSetPolicy, kListPolicies, kPublishPolicy, kRollBackPolicy, kPublishTable, kRollBackTable, kListTables, kCreateSnapshot, kListSnapshots,
   kVerifySnapshot, kGetStatus, kGetLimits
 };
-inline constexpr int kNumMethods = 34;
+inline constexpr int kNumMethods = 35;
 absl::string_view MethodText(Method method);  // "RankOffers"
 
 // Counters without labels, counts in the order of their names above.

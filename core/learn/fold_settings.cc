@@ -8,6 +8,20 @@
 
 // The rest of fold.h: catalogue and customers, placements, policies and their publications, tables.
 namespace offerd {
+namespace {
+
+constexpr double kDoubt = 3;        // shown slots a column that halve the variance of a bag from twice to once
+constexpr double kWidestScale = 1;  // of a bag that has seen little, unless more is declared
+
+// A bag's width while few slots were shown for each column: sigma is not known well then, and a bag too narrow follows the first
+// luck. docs/learning.md has the evidence.
+double WidenedScale(double scale, int dim, double weight) {
+  if (scale >= kWidestScale) return scale;
+  return std::min(kWidestScale, scale * std::sqrt(1 + kDoubt * dim / (weight + 1)));
+}
+
+}  // namespace
+
 
 void Fold::FoldIn(const ItemsUpserted& change, const LogEntry&) {
   for (const Item& item : change.items) state_.catalogue.UpsertItem(item, std::max<TimeMicros>(1, state_.now));
@@ -110,7 +124,7 @@ void Fold::FoldIn(const PolicySet& change, const LogEntry& entry) {
   record.included_sequence = entry.sequence;
   record.lambda = change.policy.ridge;
   record.bag_size = change.policy.bag_size;
-  record.scale = change.policy.scale;
+  record.scale = WidenedScale(change.policy.scale, policy->encoder->dim(), 0);
   record.bag_seed = BagSeed(record.policy, record.version);
   auto published = MakePublication(*policy, record);
   if (!published.ok()) {
@@ -174,7 +188,9 @@ absl::StatusOr<Publication> Fold::Prepare(const std::string& name, bool kept) {
   record.reference_micros = learning_.at(name).newest;
   ChooseRidge(policy->policy, record);
   record.bag_size = policy->policy.bag_size;
-  record.scale = policy->policy.scale;
+  const PolicyLearning& learning = learning_.at(name);
+  record.scale = WidenedScale(policy->policy.scale, learning.statistics.dim(),
+                              ForgettingToNewest(policy->policy, learning) * learning.statistics.total_weight());
   record.bag_seed = BagSeed(name, record.version);
   record.kept = kept;
   auto published = MakePublication(*policy, record);

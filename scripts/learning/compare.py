@@ -17,7 +17,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-OFFERCTL = os.path.join(ROOT, "build", "release", "bin", "offerctl")
+OFFERCTL = os.environ.get("OFFERCTL") or os.path.join(ROOT, "build", "release", "bin", "offerctl")
 EXPLORERS = ("thompson", "ucb", "greedy", "epsilon_greedy", "softmax", "inverse_gap", "bounded_shuffle:reach=1")
 VW = ("--squarecb", "--squarecb --gamma_scale 100", "--squarecb --gamma_scale 1000", "--bag 5", "--bag 10 --greedify", "--cover 3", "--regcb", "--regcbopt",
       "--epsilon 0.05", "--first 500")

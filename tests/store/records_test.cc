@@ -35,7 +35,7 @@ constexpr char kOffer[] = R"(
   offer_id: "o" label: "l" campaign: "c" item_ids: "i" item_ids: "j" category: "tea" markets: "FR"
   starts_at { seconds: 100 nanos: 7000 } ends_at { seconds: -5 nanos: 999999000 } currency: "EUR" cost_micros: 1
   budget_micros: 2 stock: 3 requires_consent: true only_sent: true audiences: "a" attributes { name: "n" text: "" })";
-constexpr char kCustomer[] = R"(
+constexpr char kCustomer[] = R"(excluded_offers: "o" excluded_categories: "k" 
   customer_id: "c" consent: CONSENT_DENIED audiences: "a" campaigns: "k" attributes { name: "age" number: -4 })";
 constexpr char kFeatures[] = R"(
   features { name: "one" constant {} }
@@ -46,14 +46,17 @@ constexpr char kFeatures[] = R"(
   features { name: "price" bucket { fact: "candidate.price" boundaries: 1 boundaries: 2.5 } }
   features { name: "day_price" cross { left: "day" right: "price" } })";
 constexpr char kPlacement[] = R"(
-  name: "home" policy: "p" fixed_policy: "f" mode: LOG_ONLY slate_size: 4 explorer { kind: EPSILON_GREEDY epsilon: 0 }
+  name: "home" policy: "p" fixed_policy: "f" mode: LOG_ONLY slate_size: 4 explorer { kind: INVERSE_GAP epsilon: 0 strength: 2 }
   randomised_share { share: 0 kind: UNIFORM reach: 0 base: FIXED }
   reward { value: REVENUE weights { kind: CLICK weight: 0 } weights { kind: REFUND weight: -1 } aggregation: MAX
-           default_reward: -0.5 value_cap: 9 largest: 4 }
+           default_reward: -0.5 value_cap: 9 largest: 4 attribution: SPLIT currency: "EUR" customer_weight: "worth" }
   window_seconds: 60 max_lateness_seconds: 1 matrix_share: 0 campaigns: "c"
   lists { strategies { kind: NEIGHBOURS table: "t" weight: 2 } strategies { kind: BUY_AGAIN weight: 0.5 } blend: RECIPROCAL_RANK
           fallbacks { kind: POPULAR weight: 1 } max_per_category: 2 max_per_brand: 3 diversity: 0.25 margin_weight: 0.5 up_sell_weight: 0.75
           keep_bought: true event_weights { kind: VIEW weight: 0.125 } history_half_life_days: 7 }
+  rules { max_per_category: 1 max_per_brand: 2 cannibalisation: 0.5 cannibalisation_table: "t" diversity: 0.25 pins { offer_id: "o" slot: 3 }
+          frequency_caps { period: WEEK count: 4 } }
+  settle_after_seconds: 30 examination: 1 examination: 0.5
   cart_table: "t")";
 
 TEST(RecordsTest, EveryFieldComesBack) {
@@ -62,13 +65,16 @@ TEST(RecordsTest, EveryFieldComesBack) {
   ExpectRoundTrip<v1::Customer>(kCustomer);
   ExpectRoundTrip<v1::FeatureList>(kFeatures);
   ExpectRoundTrip<v1::Placement>(kPlacement);
+  ExpectRoundTrip<v1::Placement>(R"(name: "p" mode: LIVE slate_size: 10 explorer { kind: BOUNDED_SHUFFLE reach: 2 }
+    randomised_share { share: 0.05 kind: BOUNDED reach: 3 base: POLICY } reward { value: MARGIN weights { kind: PURCHASE weight: 1 }
+    aggregation: EARLIEST largest: 1 } window_seconds: 604800 max_lateness_seconds: 86400 matrix_share: 0.01)");
   ExpectRoundTrip<v1::Policy>(R"(name: "f" fixed { order: "b" order: "a" })");
   ExpectRoundTrip<v1::Policy>(R"(name: "r" random { kind: UNIFORM reach: 0 })");
   ExpectRoundTrip<v1::Policy>(R"(name: "r" random { kind: BOUNDED reach: 5 })");
   ExpectRoundTrip<v1::Policy>(R"(name: "l" linear { features { features { name: "one" constant {} } } ridge: 1
                                  half_life_days: 2 bag_size: 3 scale: 0 publish_every_ms: 4 })");
   ExpectRoundTrip<v1::stored::Publication>(R"(policy: "p" version: 2 included_sequence: 3 reference_micros: 4 lambda: 5
-                                              sigma: 6 bag_size: 7 scale: 8 bag_seed: 9 kept: true)");
+                                              sigma: 6 bag_size: 7 scale: 8 bag_seed: 9 kept: true lambda_shown: 10)");
   ExpectRoundTrip<v1::stored::RollBack>(R"(policy: "p" version: 2)");
 }
 
@@ -248,15 +254,17 @@ TEST(RecordsTest, EveryKindOfLogRecordBecomesItsChange) {
       {R"(offer_deleted: "o")", 6},
       {R"(customers_upserted { customers { customer_id: "c" } })", 7},
       {R"(customer_erased: "c")", 8},
-      {R"(placement_set { name: "p" })", 9},
-      {R"(placement_deleted: "p")", 10},
-      {R"(policy_set { name: "p" fixed {} })", 11},
-      {R"(publication { policy: "p" })", 12},
-      {R"(roll_back { policy: "p" version: 3 })", 13},
-      {R"(limits_set { profile_bytes: 1 max_open_decisions: 2 })", 14},
-      {R"(table_published { name: "t" version: 2 checksum: 3 rolled_back: true })", 15},
+      {R"(customers_merged { from_customer_id: "s" to_customer_id: "c" })", 9},
+      {R"(placement_set { name: "p" })", 10},
+      {R"(placement_deleted: "p")", 11},
+      {R"(policy_set { name: "p" fixed {} })", 12},
+      {R"(publication { policy: "p" })", 13},
+      {R"(roll_back { policy: "p" version: 3 })", 14},
+      {R"(limits_set { profile_bytes: 1 max_open_decisions: 2 })", 15},
+      {R"(table_published { name: "t" version: 2 checksum: 3 rolled_back: true })", 16},
+      {R"(learned_sums { policy: "p" dim: 1 gram: "\000\000\000\000\000\000\000\000" reward_x: "\000\000\000\000\000\000\000\000" })", 17},
   };
-  static_assert(std::variant_size_v<Change> == 16);
+  static_assert(std::variant_size_v<Change> == 18);
   for (const auto& [text, index] : kinds) {
     v1::stored::LogRecord record = Parse<v1::stored::LogRecord>(text);
     record.set_sequence(7);
@@ -271,7 +279,7 @@ TEST(RecordsTest, EveryKindOfLogRecordBecomesItsChange) {
   }
   const auto activation = FromProto(Parse<v1::stored::LogRecord>(kinds[2].first));
   EXPECT_THAT(std::get<Activation>(activation->change).slots, ::testing::ElementsAre(0, 2));
-  const auto limits = FromProto(Parse<v1::stored::LogRecord>(kinds[14].first));
+  const auto limits = FromProto(Parse<v1::stored::LogRecord>(kinds[15].first));
   EXPECT_EQ(std::get<FoldLimits>(limits->change), (FoldLimits{1, 2}));
   const auto items = FromProto(Parse<v1::stored::LogRecord>(kinds[3].first));
   EXPECT_EQ(std::get<ItemsUpserted>(items->change).items[0].id.value(), "i");

@@ -64,7 +64,7 @@ TEST(LearnTest, FindsTheBetterCandidateOfEachContext) {
 }
 
 TEST(LearnTest, EveryExplorerLearns) {
-  for (const char* explorer : {"epsilon_greedy", "softmax", "inverse_gap", "ucb", "thompson", "bounded_shuffle:reach=0"}) {
+  for (const char* explorer : {"epsilon_greedy", "softmax", "inverse_gap", "ucb", "thompson", "bounded_shuffle:reach=0,epsilon=0.1"}) {
     EXPECT_GT(RunOn(MakeStream(3000, false), explorer).reward_mean_last_half, 0.57) << explorer;
   }
 }

@@ -1,7 +1,7 @@
 // The reward contract: which event pays which slot, refunds, holding back, purchases without a decision, merged customers.
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <memory>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -23,12 +23,12 @@ class RewardsTest : public ::testing::Test {
   }
 
   void SetUpShop() {
-    log_.Write(now_, PolicySet{MakeLinear("model")});
-    log_.Write(now_, PlacementSet{placement_});
+    log_->Write(now_, PolicySet{MakeLinear("model")});
+    log_->Write(now_, PlacementSet{placement_});
     Item item = MakeItem("i1");
     item.cost_micros = 2'000'000;
-    log_.Write(now_, ItemsUpserted{{item}});
-    log_.Write(now_, OffersUpserted{{MakeOffer("o1", {"i1", "i2"}), MakeOffer("o2", {"i2", "i3"})}});
+    log_->Write(now_, ItemsUpserted{{item}});
+    log_->Write(now_, OffersUpserted{{MakeOffer("o1", {"i1", "i2"}), MakeOffer("o2", {"i2", "i3"})}});
   }
 
   void Decide(const std::string& id, const std::string& customer = "", std::vector<std::string> offers = {"o1", "o2"}) {
@@ -37,9 +37,9 @@ class RewardsTest : public ::testing::Test {
     change.customer_id = CustomerId(customer);
     change.placement = "home";
     change.learner = "model";
-    change.learner_sequence = log_.state().FindPolicy("model")->model_sequence;
+    change.learner_sequence = log_->state().FindPolicy("model")->model_sequence;
     for (const std::string& offer : offers) change.slots.push_back({OfferId(offer), Eigen::VectorXf::Constant(3, 1)});
-    log_.Write(now_, change);
+    log_->Write(now_, change);
   }
 
   Event MakeBuy(const std::string& id, const std::string& decision, std::vector<EventLine> lines) {
@@ -56,11 +56,11 @@ class RewardsTest : public ::testing::Test {
     return event;
   }
 
-  double Earned(const std::string& decision, size_t slot = 0) { return log_.fold.FindOpen(DecisionId(decision))->slots[slot].earned; }
-  const LinearStatistics& statistics() { return log_.fold.learning().at("model").statistics; }
-  const Counters& counters() { return log_.state().counters; }
+  double Earned(const std::string& decision, size_t slot = 0) { return log_->fold.FindOpen(DecisionId(decision))->slots[slot].earned; }
+  const LinearStatistics& statistics() { return log_->fold.learning().at("model").statistics; }
+  const Counters& counters() { return log_->state().counters; }
 
-  LogWriter log_;
+  std::unique_ptr<LogWriter> log_ = std::make_unique<LogWriter>();
   TimeMicros now_ = kDayZero;
   Placement placement_;
 };
@@ -72,7 +72,7 @@ TEST_F(RewardsTest, MarginIsRevenueAfterKnownCosts) {
   placement_.reward.weights[static_cast<int>(EventKind::kPurchase)] = 1;
   SetUpShop();
   Decide("d");
-  log_.Write(now_, MakeBuy("e", "d", {{"i1", 2, 7 * kUnit}, {"i2", 1, 3 * kUnit}}));
+  log_->Write(now_, MakeBuy("e", "d", {{"i1", 2, 7 * kUnit}, {"i2", 1, 3 * kUnit}}));
   EXPECT_DOUBLE_EQ(Earned("d", 0), 7 - 2 * 2 + 3);  // i2 has no known cost
   EXPECT_DOUBLE_EQ(Earned("d", 1), 3);
 }
@@ -81,11 +81,11 @@ TEST_F(RewardsTest, AttributionPaysEveryTheFirstOrEvenParts) {
   for (const auto& [attribution, first, second] :
        {std::tuple(RewardSpec::Attribution::kEverySlot, 5.0, 5.0), std::tuple(RewardSpec::Attribution::kFirstSlot, 5.0, 0.0),
         std::tuple(RewardSpec::Attribution::kSplit, 2.5, 2.5)}) {
-    log_ = LogWriter();
+    log_ = std::make_unique<LogWriter>();
     placement_.reward.attribution = attribution;
     SetUpShop();
     Decide("d");
-    log_.Write(now_, MakeBuy("e", "d", {{"i2", 1, kUnit}}));  // both offers cover it
+    log_->Write(now_, MakeBuy("e", "d", {{"i2", 1, kUnit}}));  // both offers cover it
     EXPECT_EQ(Earned("d", 0), first);
     EXPECT_EQ(Earned("d", 1), second);
   }
@@ -101,11 +101,11 @@ TEST_F(RewardsTest, EarliestIsByTimeOfTheEventNotOfItsArrival) {
   click.offer_id = OfferId("o1");
   Event buy = MakeBuy("buy", "d", {{"i1", 1, kUnit}});
   buy.time = now_ + 10 * kSecond;
-  log_.Write(now_ + 30 * kSecond, click);
+  log_->Write(now_ + 30 * kSecond, click);
   EXPECT_EQ(Earned("d"), 1);
-  log_.Write(now_ + 31 * kSecond, buy);
+  log_->Write(now_ + 31 * kSecond, buy);
   EXPECT_EQ(Earned("d"), 5);
-  log_.Write(now_ + 32 * kSecond, MakeRefund("back", "d", "buy"));
+  log_->Write(now_ + 32 * kSecond, MakeRefund("back", "d", "buy"));
   EXPECT_EQ(Earned("d"), 1) << "a refunded event has not happened";
 }
 
@@ -117,18 +117,18 @@ TEST_F(RewardsTest, RefundsTakeBackWhollyOrInPartInAnyOrder) {
   SetUpShop();
   Decide("d");
   EXPECT_EQ(Earned("d"), 0.5);
-  log_.Write(now_, MakeRefund("r1", "d", "e", {{"i1", 1, 4 * kUnit}}));  // before what it takes back
+  log_->Write(now_, MakeRefund("r1", "d", "e", {{"i1", 1, 4 * kUnit}}));  // before what it takes back
   EXPECT_EQ(counters().unknown_refunds, 1);
   EXPECT_EQ(Earned("d"), 0.5);
-  log_.Write(now_, MakeBuy("e", "d", {{"i1", 1, 10 * kUnit}}));
+  log_->Write(now_, MakeBuy("e", "d", {{"i1", 1, 10 * kUnit}}));
   EXPECT_EQ(Earned("d"), 12);  // (10 - 4) x 2
-  log_.Write(now_, MakeRefund("r2", "", "e", {{"i1", 1, kUnit}}));  // finds the decision by the event
+  log_->Write(now_, MakeRefund("r2", "", "e", {{"i1", 1, kUnit}}));  // finds the decision by the event
   EXPECT_EQ(Earned("d"), 10);
   EXPECT_EQ(counters().refunds, 1);
-  log_.Write(now_, MakeRefund("r3", "d", "e", {{"i1", 1, 100 * kUnit}}));  // never below nothing
+  log_->Write(now_, MakeRefund("r3", "d", "e", {{"i1", 1, 100 * kUnit}}));  // never below nothing
   EXPECT_EQ(Earned("d"), 0.5);
   EXPECT_EQ(Earned("d", 1), 0.5);
-  log_.Write(now_, MakeRefund("r4", "", "nobody"));
+  log_->Write(now_, MakeRefund("r4", "", "nobody"));
   EXPECT_EQ(counters().unknown_refunds, 2);
   const double total = statistics().total_weight();
   EXPECT_NEAR(statistics().reward_x()[0], 0.5 * total, 1e-12) << "sums are as if nothing had been bought";
@@ -140,17 +140,17 @@ TEST_F(RewardsTest, EventsThatCannotEarnAreCountedAndHarmNothing) {
   Decide("d");
   Event early = MakeBuy("early", "d", {{"i1", 1, kUnit}});
   early.time = now_ - 301 * kSecond;
-  log_.Write(now_, early);
+  log_->Write(now_, early);
   EXPECT_EQ(counters().before_decision, 1);
   Event dollars = MakeBuy("dollars", "d", {{"i1", 1, kUnit}});
   dollars.currency = "USD";
-  log_.Write(now_, dollars);
+  log_->Write(now_, dollars);
   EXPECT_EQ(counters().other_currency, 1);
-  log_.Write(now_, MakeBuy("other", "d", {{"i9", 1, kUnit}}));
+  log_->Write(now_, MakeBuy("other", "d", {{"i9", 1, kUnit}}));
   EXPECT_EQ(counters().unmatched, 1);
   Event late = MakeBuy("late", "d", {{"i1", 1, kUnit}});
   late.time = now_ + 1001 * kSecond;
-  log_.Write(now_ + 1002 * kSecond, late);
+  log_->Write(now_ + 1002 * kSecond, late);
   EXPECT_EQ(counters().outside_window, 1);
   EXPECT_EQ(Earned("d"), 0);
   EXPECT_EQ(counters().rewarded, 0);
@@ -159,7 +159,7 @@ TEST_F(RewardsTest, EventsThatCannotEarnAreCountedAndHarmNothing) {
 TEST_F(RewardsTest, ASlotHasRoomForSoManyEvents) {
   SetUpShop();
   Decide("d");
-  for (size_t i = 0; i < kMaxSlotEvents + 3; ++i) log_.Write(now_, MakeBuy(absl::StrCat("e", i), "d", {{"i1", 1, kUnit}}));
+  for (size_t i = 0; i < kMaxSlotEvents + 3; ++i) log_->Write(now_, MakeBuy(absl::StrCat("e", i), "d", {{"i1", 1, kUnit}}));
   EXPECT_EQ(counters().overfull, 3);
   EXPECT_EQ(Earned("d"), 5.0 * kMaxSlotEvents);
 }
@@ -170,11 +170,11 @@ TEST_F(RewardsTest, ACustomersWorthMultiplies) {
   Customer customer;
   customer.id = CustomerId("anna");
   customer.attributes.push_back({"worth", false, 3, ""});
-  log_.Write(now_, CustomersUpserted{{customer}});
+  log_->Write(now_, CustomersUpserted{{customer}});
   Decide("d", "anna");
   Decide("e", "bert");
-  log_.Write(now_, MakeBuy("1", "d", {{"i1", 1, kUnit}}));
-  log_.Write(now_, MakeBuy("2", "e", {{"i1", 1, kUnit}}));
+  log_->Write(now_, MakeBuy("1", "d", {{"i1", 1, kUnit}}));
+  log_->Write(now_, MakeBuy("2", "e", {{"i1", 1, kUnit}}));
   EXPECT_EQ(Earned("d"), 15);
   EXPECT_EQ(Earned("e"), 5);
 }
@@ -183,7 +183,7 @@ TEST_F(RewardsTest, ExaminationWeighsSlotsAndTheLastGoesForTheRest) {
   placement_.examination = {1, 0.5};
   SetUpShop();
   Decide("d", "", {"o1", "o2", "o1x"});
-  const OpenDecision& open = *log_.fold.FindOpen(DecisionId("d"));
+  const OpenDecision& open = *log_->fold.FindOpen(DecisionId("d"));
   EXPECT_EQ(open.slots[0].weight.examination, 1);
   EXPECT_EQ(open.slots[1].weight.examination, 0.5);
   EXPECT_EQ(open.slots[2].weight.examination, 0.5);
@@ -197,30 +197,30 @@ TEST_F(RewardsTest, AHeldBackSlotCountsWhenItsTimeIsOverWithWhatItHasEarned) {
   SetUpShop();
   Decide("d");
   EXPECT_EQ(statistics().num_shown(), 0);
-  log_.Write(now_ + 30 * kSecond, MakeBuy("e", "d", {{"i1", 1, kUnit}}));
+  log_->Write(now_ + 30 * kSecond, MakeBuy("e", "d", {{"i1", 1, kUnit}}));
   EXPECT_EQ(statistics().num_shown(), 0);
-  log_.Write(now_ + 60 * kSecond, MakeEvent(EventKind::kView, now_));
+  log_->Write(now_ + 60 * kSecond, MakeEvent(EventKind::kView, now_));
   EXPECT_EQ(statistics().num_shown(), 0) << "until then, inclusive";
-  log_.Write(now_ + 61 * kSecond, MakeEvent(EventKind::kView, now_));
+  log_->Write(now_ + 61 * kSecond, MakeEvent(EventKind::kView, now_));
   EXPECT_EQ(statistics().num_shown(), 2);
   EXPECT_EQ(counters().settled, 2);
   EXPECT_EQ(statistics().reward_x()[0], 5);
-  log_.Write(now_ + 62 * kSecond, MakeBuy("f", "d", {{"i3", 1, kUnit}}));  // later ones are differences, as ever
+  log_->Write(now_ + 62 * kSecond, MakeBuy("f", "d", {{"i3", 1, kUnit}}));  // later ones are differences, as ever
   EXPECT_EQ(statistics().reward_x()[0], 10);
 }
 
 TEST_F(RewardsTest, HeldBackOrNotTheSumsEndTheSame) {
   std::vector<uint64_t> checksums;
   for (const int64_t hold : {0, 200, 1500}) {
-    log_ = LogWriter();
+    log_ = std::make_unique<LogWriter>();
     placement_.settle_after_seconds = hold;
     SetUpShop();
     for (int i = 0; i < 10; ++i) {
       Decide(absl::StrCat("d", i));
-      log_.Write(now_ + 100 * kSecond, MakeBuy(absl::StrCat("e", i), absl::StrCat("d", i), {{"i1", 1, kUnit}}));
+      log_->Write(now_ + 100 * kSecond, MakeBuy(absl::StrCat("e", i), absl::StrCat("d", i), {{"i1", 1, kUnit}}));
     }
-    log_.Write(now_ + 5000 * kSecond, MakeEvent(EventKind::kView, now_));
-    EXPECT_EQ(log_.fold.open_decisions().size(), 0u);
+    log_->Write(now_ + 5000 * kSecond, MakeEvent(EventKind::kView, now_));
+    EXPECT_EQ(log_->fold.open_decisions().size(), 0u);
     checksums.push_back(statistics().Checksum());
   }
   EXPECT_EQ(checksums[0], checksums[1]);
@@ -228,7 +228,7 @@ TEST_F(RewardsTest, HeldBackOrNotTheSumsEndTheSame) {
 }
 
 TEST_F(RewardsTest, ADecisionThatLeavesEarlyIsCountedFirst) {
-  log_ = LogWriter(FoldLimits{16'384, 2});
+  log_ = std::make_unique<LogWriter>(FoldLimits{16'384, 2});
   placement_.settle_after_seconds = 60;
   SetUpShop();
   for (int i = 0; i < 5; ++i) Decide(absl::StrCat("d", i));
@@ -243,7 +243,7 @@ TEST_F(RewardsTest, APurchaseGoesToTheLastDecisionThatShowedAMatchingOffer) {
   const auto buy = [&](const std::string& id, const std::string& item) {
     Event event = MakeBuy(id, "", {{item, 1, kUnit}});
     event.customer_id = CustomerId("anna");
-    log_.Write(now_, event);
+    log_->Write(now_, event);
   };
   Decide("first", "anna", {"o1"});
   now_ += 10 * kSecond;
@@ -261,17 +261,17 @@ TEST_F(RewardsTest, APurchaseGoesToTheLastDecisionThatShowedAMatchingOffer) {
   buy("4", "i2");
   EXPECT_EQ(counters().attributed, 2);
   EXPECT_EQ(Earned("others"), 0);
-  EXPECT_EQ(log_.state().customers.Find("anna")->num_visits(), 4u) << "all of them are visits";
+  EXPECT_EQ(log_->state().customers.Find("anna")->num_visits(), 4u) << "all of them are visits";
 }
 
 TEST_F(RewardsTest, AnErasedCustomersPurchasesFindNothing) {
   SetUpShop();
   Decide("d", "anna");
-  log_.Write(now_, CustomerErased{CustomerId("anna")});
-  EXPECT_EQ(log_.fold.FindOpen(DecisionId("d"))->customer_id, "");
+  log_->Write(now_, CustomerErased{CustomerId("anna")});
+  EXPECT_EQ(log_->fold.FindOpen(DecisionId("d"))->customer_id, "");
   Event event = MakeBuy("1", "", {{"i1", 1, kUnit}});
   event.customer_id = CustomerId("anna");
-  log_.Write(now_, event);
+  log_->Write(now_, event);
   EXPECT_EQ(Earned("d"), 0);
 }
 
@@ -279,21 +279,21 @@ TEST_F(RewardsTest, AnErasedCustomersPurchasesFindNothing) {
 
 TEST_F(RewardsTest, AMergedSessionBringsVisitsAndDecisionsAlong) {
   SetUpShop();
-  log_.Write(now_, MakePurchase("anna", now_ - 10 * kMicrosPerDay, {"i1"}, "a1"));
-  log_.Write(now_, MakePurchase("session-7", now_ - 5 * kMicrosPerDay, {"i2", "i3"}, "s1"));
+  log_->Write(now_, MakePurchase("anna", now_ - 10 * kMicrosPerDay, {"i1"}, "a1"));
+  log_->Write(now_, MakePurchase("session-7", now_ - 5 * kMicrosPerDay, {"i2", "i3"}, "s1"));
   Decide("d", "session-7");
-  log_.Write(now_, CustomersMerged{CustomerId("session-7"), CustomerId("anna")});
-  EXPECT_EQ(log_.state().customers.Find("session-7"), nullptr);
-  const Profile& anna = *log_.state().customers.Find("anna");
+  log_->Write(now_, CustomersMerged{CustomerId("session-7"), CustomerId("anna")});
+  EXPECT_EQ(log_->state().customers.Find("session-7"), nullptr);
+  const Profile& anna = *log_->state().customers.Find("anna");
   EXPECT_EQ(anna.num_visits(), 2u);
   EXPECT_EQ(anna.num_lines(), 3);
   EXPECT_EQ(anna.last_visit(), now_ - 5 * kMicrosPerDay);
   Event event = MakeBuy("1", "", {{"i1", 1, kUnit}});
   event.customer_id = CustomerId("anna");
-  log_.Write(now_, event);
+  log_->Write(now_, event);
   EXPECT_EQ(Earned("d"), 5);
   EXPECT_EQ(counters().merged_customers, 1);
-  log_.Write(now_, CustomersMerged{CustomerId("session-7"), CustomerId("anna")});  // again: nothing
+  log_->Write(now_, CustomersMerged{CustomerId("session-7"), CustomerId("anna")});  // again: nothing
   EXPECT_EQ(counters().merged_customers, 1);
 }
 
@@ -308,12 +308,12 @@ TEST_F(RewardsTest, AMergedProfileIsThatOfOneId) {
     visits.push_back({time, {absl::StrCat("i", rng.NextBits() % 4), absl::StrCat("i", rng.NextBits() % 4)}});
   }
   for (const auto& [at, items] : visits) {
-    log_.Write(now_, MakePurchase(rng.NextUniform() < 0.5 ? "left" : "right", at, items));
+    log_->Write(now_, MakePurchase(rng.NextUniform() < 0.5 ? "left" : "right", at, items));
   }
-  for (const auto& [at, items] : visits) log_.Write(now_, MakePurchase("one", at, items));
-  log_.Write(now_, CustomersMerged{CustomerId("right"), CustomerId("left")});
-  const Profile& merged = *log_.state().customers.Find("left");
-  const Profile& one = *log_.state().customers.Find("one");
+  for (const auto& [at, items] : visits) log_->Write(now_, MakePurchase("one", at, items));
+  log_->Write(now_, CustomersMerged{CustomerId("right"), CustomerId("left")});
+  const Profile& merged = *log_->state().customers.Find("left");
+  const Profile& one = *log_->state().customers.Find("one");
   EXPECT_EQ(merged.num_visits(), one.num_visits());
   EXPECT_EQ(merged.num_lines(), one.num_lines());
   EXPECT_EQ(merged.first_visit(), one.first_visit());
@@ -339,7 +339,7 @@ class RewardOrderTest : public RewardsTest {
  protected:
   // What is seen twice is refused before the log (DUPLICATE): the fold counts it and does nothing else.
   uint64_t Tell(const std::vector<Event>& events, const std::vector<size_t>& order, Rng& rng, Eigen::VectorXd* reward_x, double* squares) {
-    log_ = LogWriter();
+    log_ = std::make_unique<LogWriter>();
     SetUpShop();
     for (int i = 0; i < 6; ++i) Decide(absl::StrCat("d", i), absl::StrCat("c", i));
     TimeMicros arrival = now_;
@@ -348,7 +348,7 @@ class RewardOrderTest : public RewardsTest {
       Event event = events[at];
       arrival += static_cast<TimeMicros>(rng.NextBits() % 3) * kSecond;
       event.fate = seen.insert(event.id.value()).second ? Fate::kApplied : Fate::kDuplicate;
-      log_.Write(arrival, event);
+      log_->Write(arrival, event);
     }
     *reward_x = statistics().reward_x();
     *squares = statistics().reward_squared();
