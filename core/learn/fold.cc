@@ -40,7 +40,7 @@ void Fold::Close(TimeMicros now) {
 }
 
 // A decision that leaves: held back slots are counted first, with what they have earned.
-void Fold::Forget(const std::string& id) {
+void Fold::Forget(std::string id) {
   OpenDecision& open = open_.Mutate(id);
   Settle(open);
   settling_.erase({open.settle_time, id});

@@ -158,8 +158,8 @@ class Fold {
   void CountSlot(OpenDecision& open, OpenSlot& slot);
   void Settle(OpenDecision& open);
   void SettleUntil(TimeMicros now);
-  void Forget(const std::string& id);
-  void SetEarned(OpenDecision& open, OpenSlot& slot, double earned);
+  void Forget(std::string id);  // a copy: the caller's may stand in what is erased
+  bool SetEarned(OpenDecision& open, OpenSlot& slot, double earned);  // false: a sum would have left its range; nothing changed
   PolicyLearning* LearningOf(const OpenDecision& open);
   void Close(TimeMicros now);
   double ForgettingToNewest(const Policy& policy, const PolicyLearning& learning) const;

@@ -146,8 +146,8 @@ void Fold::SettleUntil(TimeMicros now) {
 }
 
 // What a slot earned is what the sums hold, so that the next difference is right.
-void Fold::SetEarned(OpenDecision& open, OpenSlot& slot, double earned) {
-  if (slot.earned == earned) return;
+bool Fold::SetEarned(OpenDecision& open, OpenSlot& slot, double earned) {
+  if (slot.earned == earned) return true;
   PolicyLearning* learning = slot.x.size() == 0 || !slot.is_counted ? nullptr : LearningOf(open);
   if (learning != nullptr) {
     SlotWeight weight = slot.weight;
@@ -156,12 +156,13 @@ void Fold::SetEarned(OpenDecision& open, OpenSlot& slot, double earned) {
     if (weight.forgetting > 0) {  // else so old that nothing of it is left
       if (!learning->statistics.ApplyReward(slot.x, weight, slot.earned, earned).ok()) {
         ++state_.counters.refused_updates;
-        return;
+        return false;
       }
       learning->has_news = true;
     }
   }
   slot.earned = earned;
+  return true;
 }
 
 // ---- which decision ----
@@ -251,9 +252,12 @@ void Fold::Keep(OpenDecision& open, const std::string& id, OpenSlot& slot, const
     return;
   }
   slot.events.push_back(event);
-  if (event.reverses == 0) event_decisions_[event.id] = id;
   const RewardSpec& spec = open.placement->placement.reward;
-  SetEarned(open, slot, SlotReward(spec, slot.events).value_or(spec.default_reward));
+  if (!SetEarned(open, slot, SlotReward(spec, slot.events).value_or(spec.default_reward))) {
+    slot.events.pop_back();  // what it would have earned cannot be learned: it has not happened
+    return;
+  }
+  if (event.reverses == 0) event_decisions_[event.id] = id;
 }
 
 void Fold::Refund(OpenDecision& open, const std::string& id, const Event& event) {

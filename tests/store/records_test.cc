@@ -108,7 +108,7 @@ TEST(RecordsTest, DefaultsOfALinearPolicy) {
   EXPECT_EQ(policy->ridge, 10);
   EXPECT_EQ(policy->half_life_days, 0);
   EXPECT_EQ(policy->bag_size, 32);
-  EXPECT_EQ(policy->scale, 0.5);
+  EXPECT_EQ(policy->scale, 0.3);
   EXPECT_EQ(policy->publish_every_ms, 10);
 }
 

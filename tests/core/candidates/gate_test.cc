@@ -119,7 +119,8 @@ TEST(GateTest, OnlySentMeansTheOffersCampaignWasSent) {
 
 TEST(GateTest, NamesAreThoseOfTheWireContract) {
   const absl::string_view expected[kNumExclusions] = {"none",  "not_started", "ended",   "market",
-                                                      "stock", "eligibility", "consent", "budget"};
+                                                      "stock", "eligibility", "consent", "budget",
+                                                      "customer", "frequency"};
   for (int i = 0; i < kNumExclusions; ++i) EXPECT_EQ(ExclusionName(static_cast<Exclusion>(i)), expected[i]);
 }
 

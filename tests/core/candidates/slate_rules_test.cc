@@ -95,7 +95,7 @@ TEST_F(SlateRulesTest, APinnedOfferStandsInItsSlotAndNowhereElse) {
   EXPECT_EQ(Draw()[1].probability, 1.0);
   rules_.max_per_category = 1;
   rules_.pins = {{"o1", 2}, {"o2", 3}};
-  EXPECT_EQ(Shown(), "0512") << "pins are not held back by caps";
+  EXPECT_EQ(Shown(), "05123") << "pins are not held back by caps";
 }
 
 TEST_F(SlateRulesTest, CannibalisationLowersByTheShareCovered) {

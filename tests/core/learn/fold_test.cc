@@ -412,7 +412,7 @@ TEST_F(FoldTwinTest, AReplayPublishesTheSameBitsAsTheFoldThatPrepared) {
   a.ForEach([&](int64_t count) { first.push_back(count); });
   b.ForEach([&](int64_t count) { second.push_back(count); });
   EXPECT_EQ(first, second);
-  EXPECT_EQ(first.size(), 10u - 1 + kNumEventKinds * kNumFates);
+  EXPECT_EQ(first.size(), 18u - 1 + kNumEventKinds * kNumFates);
 }
 
 TEST_F(FoldTest, APublicationIsInForceFromItsRecordOn) {

@@ -350,6 +350,7 @@ class RewardOrderTest : public RewardsTest {
       event.fate = seen.insert(event.id.value()).second ? Fate::kApplied : Fate::kDuplicate;
       log_->Write(arrival, event);
     }
+    log_->Write(now_ + 600 * kSecond, MakeEvent(EventKind::kView, now_));  // nothing is held back any longer, nothing closed yet
     *reward_x = statistics().reward_x();
     *squares = statistics().reward_squared();
     return statistics().Checksum();
