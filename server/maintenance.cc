@@ -119,7 +119,17 @@ absl::StatusOr<std::shared_ptr<FoldImage>> Maintenance::AskForImage() {
   auto image = std::make_shared<std::shared_ptr<FoldImage>>();
   auto ready = std::make_shared<absl::Notification>();
   auto status = std::make_shared<absl::Status>();
+  ASSIGN_OR_RETURN(const std::vector<PendingErasure> pending, store_->PendingErasures());
   Writer::Task task;
+  // Decisions that came behind the erasing record wait for the person's purchases: what is written now must not name them either.
+  task.plan = [pending](Writer::Plan& plan) {
+    for (const PendingErasure& erasure : pending) {
+      if (!plan.fold().HasOpenDecisionsOf(erasure.customer_id)) continue;
+      v1::stored::LogRecord record;
+      record.set_customer_erased(erasure.customer_id);
+      (void)plan.Log(std::move(record), plan.log_now(), true);  // a failure is the write's, which finish hears of
+    }
+  };
   task.finish = [image, ready, status](const absl::Status& written, const Fold& fold) {
     *status = written;
     if (written.ok()) *image = std::make_shared<FoldImage>(fold.Image());

@@ -113,6 +113,7 @@ class Fold {
   const std::map<std::string, PolicyLearning>& learning() const { return learning_; }
   const PersistentMap<OpenDecision>& open_decisions() const { return open_; }
   const OpenDecision* FindOpen(const DecisionId& id) const { return open_.Find(id.value()); }
+  bool HasOpenDecisionsOf(const std::string& customer_id) const { return shown_to_.contains(customer_id); }
   FoldLimits limits() const { return limits_; }
 
   FoldImage Image() const { return {state_, learning_, open_, limits_}; }
