@@ -562,7 +562,7 @@ TEST_F(DecideTest, NoSlateOfARandomCatalogueGetsPastTheGate) {
       const Consent consent = request.request.consent;
       const bool sees_ann = !request.request.customer_id.empty() && consent != Consent::kDenied;
       const Catalogue& catalogue = log.state().catalogue;
-      const GateContext gate{now_, "fr", sees_ann ? log.state().customers.Find("ann") : nullptr, consent == Consent::kGranted, &catalogue};
+      const GateContext gate{now_, "fr", sees_ann ? log.state().customers.Find("ann") : nullptr, consent == Consent::kGranted, &catalogue, {}};
       int excluded[kNumExclusions] = {};
       int passed = 0;
       for (const OfferIndex index : catalogue.offer_table().by_id) {
