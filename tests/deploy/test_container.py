@@ -70,6 +70,8 @@ class DockerfileTest(unittest.TestCase):
             self.assertIn(path, git)
 
     def test_the_run_stage_has_every_library_that_the_programs_need(self):
+        if deployment.support.BIN.parent.name != "release":
+            self.skipTest("the image holds release binaries; others link more")
         installed = re.search(r"apt-get install -y --no-install-recommends ([^&]*)", only("RUN"))[1].split()
         libraries = set()
         for program in ("offerd", "offerctl"):

@@ -165,7 +165,8 @@ TEST(BadInputTest, TuneDoesNotSearchAgesWithoutTimes) {
   arguments.trials = 30;
   const Ran ran = Tune(arguments);
   ASSERT_OK(ran.status);
-  for (const Json& method : ran.json()["tuned"]["methods"]) EXPECT_EQ(method["best"]["parameters"]["half_life"], 0.0) << method["name"];
+  const Json json = ran.json();  // kept: the loop reads from it
+  for (const Json& method : json["tuned"]["methods"]) EXPECT_EQ(method["best"]["parameters"]["half_life"], 0.0) << method["name"];
 }
 
 TEST(BadInputTest, TuneRefusesATestDateWithoutTimes) {
