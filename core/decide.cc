@@ -268,7 +268,7 @@ class Decider {
     if (AnswersByModel()) {
       input.bag_scores = &scratch_.scores;
       const LinearPolicy& model = policy_->in_force->policy;
-      input.explorer = ResolveExplorer(placement_->explorer, model.sigma(), model.weight());
+      input.explorer = ResolveExplorer(placement_->explorer, {model.sigma(), model.weight(), model.dim(), num_rows()});
       if (input.explorer.kind == ExplorerKind::kUpperBound) input.upper_bound = scratch_.upper_bound;
       if (placement_->share_on_fixed_order) input.base_rank = scratch_.fixed_rank;
     } else if (AnswersAtRandom()) {

@@ -58,6 +58,8 @@ int32_t BestByMean(absl::Span<const double> mean, absl::Span<const int32_t> open
   return winner;
 }
 
+constexpr double kDoubt = 100;    // of a softmax: slots a column that halve what widens it, roughly
+constexpr double kHottest = 0.3;  // strength of a softmax that doubt alone may give
 constexpr double kLargestGamma = 1e300;  // a sigma of 0 knows everything: as good as greedy
 
 void Softmax(double temperature, absl::Span<const double> score, absl::Span<const int32_t> open, double best,
@@ -95,10 +97,14 @@ absl::Status CheckExplorer(const ExplorerSpec& spec) {
   return absl::OkStatus();
 }
 
-ExplorerSpec ResolveExplorer(ExplorerSpec spec, double sigma, double weight) {
-  if (spec.kind == ExplorerKind::kSoftmax) spec.strength *= sigma;
+ExplorerSpec ResolveExplorer(ExplorerSpec spec, const ExplorerScale& scale) {
+  if (spec.kind == ExplorerKind::kSoftmax) {
+    const double widened = spec.strength * std::sqrt(1 + kDoubt * scale.columns / (scale.weight + 1));
+    spec.strength = scale.sigma * (spec.strength >= kHottest ? spec.strength : std::min(kHottest, widened));
+  }
   if (spec.kind == ExplorerKind::kInverseGap) {
-    const double gamma = spec.strength == 0 ? 0 : spec.strength * std::sqrt(std::max(weight, 1.0)) / sigma;
+    const double slots = static_cast<double>(scale.candidates) * std::max(scale.weight, 1.0);
+    const double gamma = spec.strength == 0 ? 0 : spec.strength * std::sqrt(slots) / scale.sigma;
     spec.strength = gamma <= kLargestGamma ? gamma : kLargestGamma;
   }
   return spec;

@@ -25,21 +25,28 @@ struct ExplorerSpec {
   int reach = 3;        // bounded shuffle: m; no candidate moves more than m places back (rank s - m is forced at slot s)
 };
 
-inline constexpr double kDefaultTemperature = 0.1;  // in residual standard deviations
-inline constexpr double kDefaultGap = 1;            // see ResolveExplorer
-inline constexpr double kDefaultBonus = 0.5;        // in standard deviations of the estimate
+inline constexpr double kDefaultTemperature = 0.05;  // in residual standard deviations
+inline constexpr double kDefaultGap = 2;             // see ResolveExplorer
+inline constexpr double kDefaultBonus = 0.5;         // in standard deviations of the estimate
 
 // epsilon in [0, 1], strength finite and not negative, reach not negative; InvalidArgument.
 absl::Status CheckExplorer(const ExplorerSpec& spec);
 
 // A placement declares the strength in units of the rewards' residual standard deviation sigma, so that it means the same for
-// clicks and for money; a draw needs it in the units of the scores. softmax: temperature = strength x sigma. Inverse gap: gamma
-// = strength x sqrt(weight) / sigma, `weight` being the effective number of slots learned from. Others: unchanged, since the
-// deviations that an upper bound adds carry sigma.
+// clicks and for money; a draw needs it in the units of the scores. With `weight` the effective number of slots learned from and
+// `columns` those of the model: softmax: temperature = strength x sigma x sqrt(1 + 100 columns / (weight + 1)), the last factor at
+// most what makes the strength 0.3, so that it does not follow the first luck. Inverse gap: gamma = strength x sqrt(candidates x
+// weight) / sigma. Others: unchanged, since the deviations that an upper bound adds carry sigma.
 //
 // Source   Foster, Rakhlin, ICML 2020, "Beyond UCB: Optimal and Efficient Contextual Bandits with Regression Oracles", section 3:
-//          gamma grows with the square root of the number of decisions.
-ExplorerSpec ResolveExplorer(ExplorerSpec spec, double sigma, double weight);
+//          gamma grows with the square root of the number of actions and of decisions.
+struct ExplorerScale {
+  double sigma = 0;
+  double weight = 0;
+  int columns = 0;
+  int candidates = 0;
+};
+ExplorerSpec ResolveExplorer(ExplorerSpec spec, const ExplorerScale& scale);
 
 // Which candidate each member of a bag ranks first among the open ones, kept up to date as candidates close and open.
 //

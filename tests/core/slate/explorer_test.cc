@@ -126,22 +126,33 @@ TEST(ExplorerGoldenTest, PlackettLuce) {
 }
 
 TEST(ExplorerTest, StrengthIsInUnitsOfTheResidualDeviation) {
-  EXPECT_EQ(ResolveExplorer({ExplorerKind::kSoftmax, 0, 0.1}, 2, 100).strength, 0.2);
-  EXPECT_EQ(ResolveExplorer({ExplorerKind::kInverseGap, 0, 3}, 2, 100).strength, 15);
-  EXPECT_EQ(ResolveExplorer({ExplorerKind::kInverseGap, 0, 3}, 2, 0).strength, 1.5);  // before anything was seen
-  EXPECT_EQ(ResolveExplorer({ExplorerKind::kUpperBound, 0, 3}, 2, 100).strength, 3);
+  const ExplorerScale scale{2, 99, 0, 4};
+  EXPECT_EQ(ResolveExplorer({ExplorerKind::kSoftmax, 0, 0.1}, scale).strength, 0.2);
+  EXPECT_EQ(ResolveExplorer({ExplorerKind::kInverseGap, 0, 3}, {2, 100, 5, 4}).strength, 30);
+  EXPECT_EQ(ResolveExplorer({ExplorerKind::kInverseGap, 0, 3}, {2, 0, 5, 1}).strength, 1.5);  // before anything was seen
+  EXPECT_EQ(ResolveExplorer({ExplorerKind::kUpperBound, 0, 3}, scale).strength, 3);
+}
+
+TEST(ExplorerTest, ASoftmaxIsWiderWhileFewSlotsWereShown) {
+  const auto strength = [](double declared, double weight) {
+    return ResolveExplorer({ExplorerKind::kSoftmax, 0, declared}, {2, weight, 3, 4}).strength;
+  };
+  EXPECT_EQ(strength(0.1, 0), 0.6);      // 0.3 standard deviations and no more
+  EXPECT_EQ(strength(0.1, 99), 0.4);     // sqrt(1 + 300 / 100) = 2
+  EXPECT_NEAR(strength(0.1, 1e9), 0.2, 1e-6);
+  EXPECT_EQ(strength(0.5, 0), 1);        // declared wider
 }
 
 TEST(ExplorerTest, ADeviationOfZeroIsGreedy) {
   for (const ExplorerKind kind : {ExplorerKind::kSoftmax, ExplorerKind::kInverseGap}) {
-    const std::vector<double> p = Distribution(ResolveExplorer({kind, 0, 1}, 0, 10), {1, 3, 2}, {}, {0, 1, 2});
+    const std::vector<double> p = Distribution(ResolveExplorer({kind, 0, 1}, {0, 10, 1, 3}), {1, 3, 2}, {}, {0, 1, 2});
     EXPECT_EQ(p[1], 1);
     EXPECT_LT(p[0] + p[2], 1e-290);
   }
 }
 
 TEST(ExplorerTest, AnInverseGapOfStrengthZeroIsEven) {
-  const ExplorerSpec spec = ResolveExplorer({ExplorerKind::kInverseGap, 0, 0}, 0, 10);
+  const ExplorerSpec spec = ResolveExplorer({ExplorerKind::kInverseGap, 0, 0}, {0, 10, 1, 4});
   EXPECT_THAT(Distribution(spec, {1, 3}, {}, {0, 1}), ElementsAre(0.5, 0.5));
   EXPECT_THAT(Distribution(spec, {1, -kInf, 3, 3}, {}, {0, 1, 2, 3}), ElementsAre(0.25, 0, 0.5, 0.25));
 }
