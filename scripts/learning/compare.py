@@ -28,10 +28,9 @@ VW = ("--squarecb", "--squarecb --gamma_scale 100", "--squarecb --gamma_scale 10
 RATES = "0.1,0.5,2"
 DELAYS = (0, 100, 1000, 5000)  # decisions
 CURVE = 100                    # points of a regret curve that are kept
-SETTINGS = ("thompson:scale=0.1", "thompson:scale=0.5", "thompson:scale=1", "ucb:strength=0.1", "ucb:strength=1", "inverse_gap:strength=0.5",
-            "inverse_gap:strength=8", "softmax:strength=0.02", "softmax:strength=0.2")  # beside the defaults
+SETTINGS = ("thompson:scale=0.1", "thompson:scale=1", "inverse_gap:strength=0.5", "inverse_gap:strength=8", "softmax:strength=0.02", "softmax:strength=0.2")  # beside the defaults
 RIDGES = ("1", "10", "100")
-PAGE = [("ucb:strength=0.1", "100"), ("thompson:scale=0.1", "100"), ("greedy", "100")]  # settings of ../shared/data/journey-traffic.md
+PAGE = [("ucb:strength=0.1", "100")]  # settings of ../shared/data/journey-traffic.md
 # The baselines of ../shared/data/journey-traffic.md that a column of the stream orders by; the first candidate of equal ones.
 BASELINES = {"popularity, half-life 28 days": "population_offer", "own category frequency": "own_category", "own offer frequency": "own_offer",
              "own offer frequency, half-life 56 days": "own_offer_decayed"}
@@ -123,7 +122,7 @@ def tasks_of(arguments):
         for pattern in ("journey-columns.jsonl.gz", "coupon-*.jsonl", "satellite-*.jsonl.gz"):
             for path in sorted(glob.glob(os.path.join(folder, pattern)))[:arguments.orders] if pattern.startswith(arguments.only) else ():
                 extra = features if pattern.startswith("journey") else ()
-                for explorer in SETTINGS if pattern.startswith("journey") else SETTINGS[:3]:
+                for explorer in SETTINGS if pattern.startswith("journey") else SETTINGS[:2]:
                     yield offerctl, (path, explorer, 1, *extra)
                 pairs = [("thompson", ridge) for ridge in RIDGES] + (PAGE if pattern.startswith("journey") else [])
                 for explorer, ridge in pairs:

@@ -107,14 +107,17 @@ def print_settings(results):
 def _grouped(rows):
     groups = collections.defaultdict(list)
     for row in rows:
-        groups[row["explorer"], row.get("fixed_ridge"), row.get("reward_delay")].append(row)
+        groups[row["stream"].split("-")[0], row["explorer"], row.get("fixed_ridge"), row.get("reward_delay")].append(row)
     return groups
 
 
 def print_twin(results):
     groups = collections.defaultdict(list)
     for row in load(results, "twin"):
-        groups[tuple((k, row[k]) for k in ("part", "delay", "settle", "widen", "ridge") if k in row and (k != "ridge" or row["part"] == "ridge"))].append(row)
+        if row["part"] == "paired":
+            print(row)
+            continue
+        groups[tuple((k, row[k]) for k in ("part", "delay", "settle", "widen", "scale", "ridge") if k in row and (k != "ridge" or row["part"] in ("ridge", "page")))].append(row)
     for key, rows in groups.items():
         print(dict(key), len(rows), *(f"{k} {short(mean(r[k] for r in rows))} ± {error([r[k] for r in rows]):.4f}" for k in (
             "first_500", "first_1000", "first_5000", "reward_mean", "reward_mean_last_half", "estimate_mean", "estimate_1001_5000", "reward_1001_5000",

@@ -19,7 +19,7 @@ import time
 import numpy as np
 
 BAG, PRIOR, DOUBT = 32, 0.5, 3.0
-PARTS = ("calibration", "paired", "settle", "widening", "widening_satellite", "ridge")
+PARTS = ("calibration", "paired", "settle", "widening", "widening_satellite", "ridge", "scale", "page")
 
 
 def load(folder):
@@ -226,6 +226,10 @@ def main():
                     run(part, rows, rewards, seed, widen=widen)
             for ridge in (1, 10, 100) if part == "ridge" else ():
                 run(part, x, r, seed, ridge=float(ridge))
+            for scale in (0.0, 0.1, 0.5, 1.0) if part == "scale" else ():  # 0: greedy
+                run(part, x, r, seed, scale=scale)
+            if part == "page":  # of ../shared/data/journey-traffic.md
+                run(part, x, r, seed, scale=0.1, widen=False, ridge=100.0)
 
 
 if __name__ == "__main__":
