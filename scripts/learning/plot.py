@@ -42,11 +42,12 @@ def regret(results, out):
             style = {"random": ":", "greedy": "--"}.get(explorer, "-")
             axes.plot(*mean_curve(runs), style, label=f"{label}, {len(runs)} seeds", linewidth=2.2 if explorer == "thompson" else 1.3)
     axes.set_yscale("log")
+    axes.set_ylim(20, 500_000)
     axes.set_xlabel("decisions (thousands)")
     axes.set_ylabel("cumulative regret (expected hits)")
     axes.set_title("Made-up shop: what the best candidate would have earned more", fontsize=10)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, ncols=2, loc="upper left")
     finish(figure, out, "regret")
 
 
@@ -107,23 +108,24 @@ def calibration(results, out):
 
 
 def vowpal(results, out):
-    sets = [("coupon", "coupon"), ("classification", "satellite"), ("classification", "letter")]
+    sets = [(group, prefix) for group, prefix in (("coupon", "coupon"), ("classification", "satellite"), ("classification", "letter"))
+            if tables.four(tables.load(results, group), prefix)]
     labels = ("offerd, default", "offerd, best explorer", "Vowpal Wabbit, default", "Vowpal Wabbit, best of its settings")
     figure, axes = plt.subplots(figsize=(7.5, 3.8))
     for i in range(4):
         places, values, errors = [], [], []
         for at, (group, prefix) in enumerate(sets):
-            entries = tables.four(tables.load(results, group), prefix)
-            if entries:
-                places.append(at + 0.2 * i - 0.3)
-                values.append(entries[i][1])
-                errors.append(entries[i][2])
+            entry = tables.four(tables.load(results, group), prefix)[i]
+            places.append(at + 0.2 * i - 0.3)
+            values.append(entry[1])
+            errors.append(entry[2])
         bars = axes.bar(places, values, 0.18, yerr=errors, label=labels[i], error_kw={"linewidth": 1})
         axes.bar_label(bars, fmt="%.3f", fontsize=6.5, padding=2)
     axes.set_xticks(range(len(sets)), [prefix for _, prefix in sets])
     axes.set_ylabel("reward a counted decision")
-    axes.set_ylim(0, 1)
-    axes.legend(fontsize=7.5, loc="upper right", ncols=2)
+    axes.set_title("One pass; means over orders of the stream, with standard errors", fontsize=10)
+    axes.set_ylim(0, 1.05)
+    axes.legend(fontsize=7.5, loc="upper left", ncols=2)
     finish(figure, out, "vowpal_wabbit")
 
 

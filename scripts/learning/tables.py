@@ -53,7 +53,8 @@ def four(rows, prefix):
     ours, theirs = by_explorer(rows, "offerd", prefix), by_explorer(rows, "vowpal_wabbit", prefix)
     if not ours or not theirs:
         return None
-    return [next(e for e in ours if e[0] == "thompson"), ours[0], next(e for e in theirs if e[0] == VW_DEFAULT), theirs[0]]
+    default = [entry for entry in theirs if entry[0] == VW_DEFAULT]
+    return [next(e for e in ours if e[0] == "thompson"), ours[0], default[0], theirs[0]] if default else None
 
 
 def short(value):
