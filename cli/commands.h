@@ -11,6 +11,8 @@ void AddFeedback(CLI::App& app, Session& session);
 void AddPlacement(CLI::App& app, Session& session);
 void AddPolicy(CLI::App& app, Session& session);
 void AddPolicyEvaluate(CLI::App& policy, Session& session);
+void AddPolicyReleases(CLI::App& policy, Session& session);
+void AddLog(CLI::App& app, Session& session);
 void AddSnapshot(CLI::App& app, Session& session);
 void AddSnapshotRestore(CLI::App& snapshot, Session& session);
 void AddReplay(CLI::App& app, Session& session);

@@ -25,6 +25,7 @@ constexpr void (*kCommands[])(CLI::App&, Session&) = {
     AddStatus,     // status.cc
     AddPlay,       // play.cc
     AddReplay,     // replay.cc
+    AddLog,        // log_export.cc
     AddEvaluate,   // evaluate.cc
     AddTune,       // tune.cc
     AddLearn,      // learn.cc

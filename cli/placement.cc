@@ -8,9 +8,10 @@
 namespace offerd::cli {
 namespace {
 
-absl::Status Set(Session& session, const std::string& file) {
+absl::Status Set(Session& session, const std::string& file, const std::string& override_reason) {
   v1::SetPlacementRequest request;
   RETURN_IF_ERROR(ReadTextProto(file, request.mutable_placement()));
+  request.set_override_reason(override_reason);
   ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, session.Connect());
   v1::Placement placement;
   RETURN_IF_ERROR(client->CallPatiently(client->admin(), &v1::AdminService::Stub::SetPlacement, request, &placement));
@@ -55,9 +56,11 @@ void AddPlacement(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("placement", "Named surfaces: set, list, delete");
   command->require_subcommand(1);
   auto argument = std::make_shared<std::string>();
-  AddCommand(*command, "set", "Adds or replaces a placement", session, [&session, argument] { return Set(session, *argument); })
-      ->add_option("file", *argument, "offerd.v1.Placement as protobuf text")
-      ->required();
+  auto reason = std::make_shared<std::string>();
+  CLI::App* set = AddCommand(*command, "set", "Adds or replaces a placement", session,
+                             [&session, argument, reason] { return Set(session, *argument, *reason); });
+  set->add_option("file", *argument, "offerd.v1.Placement as protobuf text")->required();
+  set->add_option("--override", *reason, "where its gate is required: changes who answers all the same, for this reason, which is logged");
   AddCommand(*command, "list", "Lists the placements", session, [&session] { return List(session); });
   AddCommand(*command, "delete", "Deletes a placement", session, [&session, argument] { return Delete(session, *argument); })
       ->add_option("name", *argument, "name of the placement")

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/commands.h"
+#include "cli/policy_log.h"
 #include "cli/text.h"
 #include "core/status_macros.h"
 
@@ -83,10 +84,12 @@ absl::Status RollBack(Session& session, const std::string& name, uint64_t versio
 }  // namespace
 
 void AddPolicy(CLI::App& app, Session& session) {
-  CLI::App* command = app.add_subcommand("policy", "What scores offers: set, list, publish, rollback, evaluate");
+  CLI::App* command = app.add_subcommand("policy", "What scores offers: set, list, publish, rollback, evaluate, promote, history");
   command->require_subcommand(1);
   auto argument = std::make_shared<std::string>();
   auto version = std::make_shared<uint64_t>(0);
+  auto placement = std::make_shared<std::string>();
+  auto reason = std::make_shared<std::string>();
   AddCommand(*command, "set", "Adds or replaces a policy", session, [&session, argument] { return Set(session, *argument); })
       ->add_option("file", *argument, "offerd.v1.Policy as protobuf text")
       ->required();
@@ -95,11 +98,17 @@ void AddPolicy(CLI::App& app, Session& session) {
              [&session, argument] { return Publish(session, *argument); })
       ->add_option("name", *argument, "name of the policy")
       ->required();
-  CLI::App* rollback = AddCommand(*command, "rollback", "Puts a kept version in force", session,
-                                  [&session, argument, version] { return RollBack(session, *argument, *version); });
-  rollback->add_option("name", *argument, "name of the policy")->required();
+  CLI::App* rollback = AddCommand(*command, "rollback", "Puts a kept version in force, or who answered a placement before", session,
+                                  [&session, argument, version, placement, reason] {
+                                    if (argument->empty() == placement->empty()) return UsageError("rollback: expected a policy or --placement, and not both");
+                                    return placement->empty() ? RollBack(session, *argument, *version) : RollBackOnPlacement(session, *placement, *reason);
+                                  });
+  rollback->add_option("name", *argument, "name of the policy");
   rollback->add_option("--version", *version, "kept version; 0 = the one before")->capture_default_str();
+  rollback->add_option("--placement", *placement, "instead of a policy: who answered this placement before the last release answers again");
+  rollback->add_option("--reason", *reason, "with --placement: is logged")->needs("--placement");
   AddPolicyEvaluate(*command, session);
+  AddPolicyReleases(*command, session);
 }
 
 }  // namespace offerd::cli

@@ -42,6 +42,13 @@ void Print(const v1::ServerStatus& status, std::ostream& out) {
       {"gate leaks", absl::StrCat(FormatCount(status.gate_leaks()), status.gate_leaks() == 0 ? "" : "  <- must be 0: please report")},
       {"store", status.store_error().empty() ? "healthy" : status.store_error()},
   };
+  for (const v1::GuardStatus& guard : status.guards()) {
+    rows.push_back({absl::StrCat("guard ", guard.placement()),
+                    !guard.is_on() ? absl::StrCat("off: ", guard.off_because())
+                                   : absl::StrFormat("live earns %.6g more a decision than the fixed order, %.6g to %.6g, after %s decisions%s",
+                                                     guard.gain(), guard.lower_bound(), guard.upper_bound(), FormatCount(guard.decisions()),
+                                                     guard.is_below() ? "  <- below its floor" : "")});
+  }
   out << FormatTable(rows);
   if (status.policies().empty()) return;
   std::vector<std::vector<std::string>> policies = {{"policy", "version", "shown", "checksum", "agrees with fixed"}};

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/hash.h"
 #include "core/lists/strategies.h"
+#include "core/policy_slate.h"
 #include "core/rng.h"
 
 namespace offerd {
@@ -234,58 +235,22 @@ class Decider {
     }
     if (!decision_.record_matrix) return;
     for (const DecideScratch::Row& row : scratch_.rows) decision_.candidate_ids.emplace_back(row.id);
+    decision_.fixed_ranks = scratch_.fixed_rank;
+    if (needed) decision_.feature_fingerprint = model_->encoder->fingerprint();
   }
 
   bool AnswersByModel() const { return policy_ != nullptr && policy_->encoder != nullptr; }
   bool AnswersAtRandom() const { return policy_ != nullptr && policy_->policy.kind == PolicyKind::kRandom; }
 
-  void Score() {
-    scratch_.mean.resize(scratch_.rows.size());
-    if (AnswersByModel()) {
-      policy_->in_force->policy.Score(decision_.features, scratch_.scores);
-      for (int i = 0; i < num_rows(); ++i) scratch_.mean[static_cast<size_t>(i)] = static_cast<double>(scratch_.scores(i, 0));
-      if (placement_->explorer.kind != ExplorerKind::kUpperBound) return;
-      policy_->in_force->policy.Deviations(decision_.features, scratch_.solved, scratch_.upper_bound);
-      for (size_t i = 0; i < scratch_.mean.size(); ++i) {
-        scratch_.upper_bound[i] = scratch_.mean[i] + placement_->explorer.strength * scratch_.upper_bound[i];
-      }
-      return;
-    }
-    for (int i = 0; i < num_rows(); ++i) {
-      const DecideScratch::Row& row = scratch_.rows[static_cast<size_t>(i)];
-      scratch_.mean[static_cast<size_t>(i)] = AnswersAtRandom() ? 0 : row.fixed_rate;
-    }
-  }
-
-  // How the scores become a draw: base order, explorer and randomised share of this placement and policy.
-  SlateInput MakeSlateInput(int slots) {
-    SlateInput input;
-    input.num_candidates = num_rows();
-    input.mean = scratch_.mean;
-    input.tie_rank = scratch_.tie_rank;
-    input.slots = slots;
-    input.random = placement_->randomised_share;
-    if (AnswersByModel()) {
-      input.bag_scores = &scratch_.scores;
-      const LinearPolicy& model = policy_->in_force->policy;
-      input.explorer = ResolveExplorer(placement_->explorer, {model.sigma(), model.weight(), model.dim(), num_rows()});
-      if (input.explorer.kind == ExplorerKind::kUpperBound) input.upper_bound = scratch_.upper_bound;
-      if (placement_->share_on_fixed_order) input.base_rank = scratch_.fixed_rank;
-    } else if (AnswersAtRandom()) {
-      input.explorer = {ExplorerKind::kEpsilonGreedy, 1.0, 0, 0};
-      input.base_rank = scratch_.fixed_rank;
-      const bool bounded = policy_->policy.random_kind == RandomKind::kBounded;
-      input.random = {bounded ? 1.0 : 0.0, policy_->policy.random_kind, policy_->policy.reach};
-      input.forced_shuffle = bounded;
-    } else {
-      // Greedy on the place in the fixed order, whatever decides it.
-      for (int i = 0; i < num_rows(); ++i) {
-        scratch_.mean[static_cast<size_t>(i)] = -static_cast<double>(scratch_.fixed_rank[static_cast<size_t>(i)]);
-      }
-      input.explorer = {ExplorerKind::kGreedy, 0, 0, 0};
-      input.base_rank = scratch_.fixed_rank;
-    }
-    return input;
+  PolicyOnCandidates Answering() const {
+    PolicyOnCandidates on;
+    on.placement = placement_;
+    on.policy = policy_ == nullptr ? nullptr : &policy_->policy;
+    if (AnswersByModel()) on.model = &policy_->in_force->policy;
+    on.features = &decision_.features;
+    on.tie_rank = scratch_.tie_rank;
+    on.fixed_rank = scratch_.fixed_rank;
+    return on;
   }
 
   int WantedSlots() {
@@ -297,25 +262,19 @@ class Decider {
     return wanted;
   }
 
-  void StartRules(int slots) {
+  void StartRules(int slots, absl::Span<const double> mean, bool adjusts_scores) {
     scratch_.offers.clear();
     scratch_.ids.clear();
     for (const DecideScratch::Row& row : scratch_.rows) {
       scratch_.offers.push_back(row.offer);
       scratch_.ids.push_back(row.id);
     }
-    SlateRulesInput input;
-    input.rules = &placement_->rules;
-    input.catalogue = &state_.catalogue;
-    if (!placement_->rules.cannibalisation_table.empty()) {
-      input.table = FindTable(state_, placement_->rules.cannibalisation_table, request_.market);
-      if (input.table != nullptr && input.table->has_sessions()) input.table = nullptr;
-    }
+    SlateRulesInput input = RulesOnState(state_, *placement_, request_.market);
     input.offers = scratch_.offers;
     input.ids = scratch_.ids;
-    input.mean = scratch_.mean;
+    input.mean = mean;
     input.slots = slots;
-    input.adjusts_scores = AnswersByModel();
+    input.adjusts_scores = adjusts_scores;
     scratch_.rules.Start(input);
   }
 
@@ -324,12 +283,11 @@ class Decider {
     if (num_rows() == 0) {
       Note(DecisionNote::kNoCandidates);
     } else {
-      Score();
-      const SlateInput input = MakeSlateInput(wanted);
+      const SlateInput input = MakePolicySlate(Answering(), wanted, scratch_.policy);
       Rng rng(MixHash(seed_, kSlateStream));
       const bool has_rules = placement_->rules.AreInDraw();
       if (has_rules) {
-        StartRules(wanted);
+        StartRules(wanted, scratch_.policy.mean, AnswersByModel());
         const auto apply = [this](absl::Span<const SlateSlot> slate, SlateChange& change) { scratch_.rules.Apply(slate, change); };
         DrawSlateWithRules(input, apply, rng, scratch_.slate, scratch_.drawn);
       } else {
@@ -338,8 +296,31 @@ class Decider {
       Answer(has_rules);
       const int shown = static_cast<int>(decision_.slots.size());
       if (shown < wanted) Note(has_rules && shown < num_rows() && scratch_.rules.has_masked() ? DecisionNote::kRules : DecisionNote::kFewerThanAsked);
+      if (IsGuarded()) CompareWithFixedOrder(wanted, has_rules);
     }
     CompareWithApprentice();
+  }
+
+  // Only what the placement's own policy shows is compared, and only where the share shows what the fixed order would.
+  bool IsGuarded() const {
+    return placement_->has_gate && placement_->gate.guard && placement_->mode == Mode::kLive && request_.policy_override.empty() &&
+           AnswersByModel() && ShareCoversFixedOrder(*placement_);
+  }
+
+  void CompareWithFixedOrder(int wanted, bool has_rules) {
+    decision_.is_guarded = true;
+    PolicyOnCandidates on = Answering();
+    on.policy = fixed_ == nullptr ? nullptr : &fixed_->policy;
+    on.model = nullptr;
+    const SlateInput input = MakePolicySlate(on, wanted, scratch_.fixed);
+    scratch_.shown.clear();
+    for (const DecidedSlot& slot : decision_.slots) scratch_.shown.push_back(slot.candidate);
+    if (has_rules) StartRules(wanted, scratch_.fixed.mean, false);
+    const auto apply = [this, has_rules](absl::Span<const SlateSlot> slate, SlateChange& change) {
+      if (has_rules) scratch_.rules.Apply(slate, change);
+    };
+    ScoreSlate(input, apply, scratch_.shown, scratch_.slate, scratch_.fixed_probability);
+    for (size_t i = 0; i < decision_.slots.size(); ++i) decision_.slots[i].fixed_probability = scratch_.fixed_probability[i];
   }
 
   // The best of those still open by mean, ties by id.
@@ -348,8 +329,8 @@ class Decider {
     for (int32_t i = 0; i < num_rows(); ++i) {
       if (!scratch_.is_open[static_cast<size_t>(i)]) continue;
       const size_t at = static_cast<size_t>(i);
-      if (best < 0 || scratch_.mean[at] > scratch_.mean[static_cast<size_t>(best)] ||
-          (scratch_.mean[at] == scratch_.mean[static_cast<size_t>(best)] &&
+      if (best < 0 || scratch_.policy.mean[at] > scratch_.policy.mean[static_cast<size_t>(best)] ||
+          (scratch_.policy.mean[at] == scratch_.policy.mean[static_cast<size_t>(best)] &&
            scratch_.tie_rank[at] < scratch_.tie_rank[static_cast<size_t>(best)])) {
         best = i;
       }
@@ -374,7 +355,7 @@ class Decider {
         slot.reason = SlotReason::kRandom;
       } else {
         const bool best = drawn.is_best;
-        slot.score = AnswersByModel() ? scratch_.mean[at] : row.fixed_rate;
+        slot.score = AnswersByModel() ? scratch_.policy.mean[at] : row.fixed_rate;
         slot.reason = AnswersByModel() ? (best ? SlotReason::kBestEstimate : SlotReason::kExploration)
                                        : (best ? SlotReason::kFixedOrder : SlotReason::kRandom);
       }
@@ -387,8 +368,9 @@ class Decider {
   void CompareWithApprentice() {
     if (placement_->mode != Mode::kApprentice || decision_.learner.empty() || decision_.slots.empty()) return;
     if (model_ == nullptr || model_->in_force == nullptr) return;
-    model_->in_force->policy.Score(decision_.features, scratch_.scores);
-    for (int i = 0; i < num_rows(); ++i) scratch_.mean[static_cast<size_t>(i)] = static_cast<double>(scratch_.scores(i, 0));
+    PolicyScratch& scores = scratch_.policy;
+    model_->in_force->policy.Score(decision_.features, scores.scores);
+    for (int i = 0; i < num_rows(); ++i) scores.mean[static_cast<size_t>(i)] = static_cast<double>(scores.scores(i, 0));
     scratch_.is_open.assign(scratch_.rows.size(), 1);
     decision_.has_agreement = true;
     decision_.agreed = BestOpen() == decision_.slots[0].candidate;
@@ -425,6 +407,9 @@ void Decision::Clear() {
   num_candidates = 0;
   candidate_ids.clear();
   record_matrix = false;
+  fixed_ranks.clear();
+  feature_fingerprint = 0;
+  is_guarded = false;
   has_agreement = false;
   agreed = false;
   gate_leaks = 0;

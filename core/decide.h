@@ -10,6 +10,7 @@
 #include "core/candidates/slate_rules.h"
 #include "core/features/facts.h"
 #include "core/learn/state.h"
+#include "core/policy_slate.h"
 #include "core/similarity/cart_scorer.h"
 #include "core/slate/slate.h"
 #include "core/types.h"
@@ -48,6 +49,7 @@ struct DecidedSlot {
   double score = 0;
   double probability = 0;
   double explorer_probability = 0;
+  double fixed_probability = 0;  // of the fixed order with the same share, given the slots before; where is_guarded
   SlotReason reason = SlotReason::kUnspecified;
 };
 
@@ -69,6 +71,9 @@ struct Decision {
   std::vector<std::string> candidate_ids;  // scored; filled only when the matrix is recorded
   bool record_matrix = false;
   FloatRowMatrix features;  // num_candidates x d; zero columns when nothing was encoded
+  std::vector<int32_t> fixed_ranks;   // of the candidates; filled only when the matrix is recorded, as is the next
+  uint64_t feature_fingerprint = 0;   // of the list that made the features
+  bool is_guarded = false;
   bool has_agreement = false;
   bool agreed = false;
   int gate_leaks = 0;  // slots that the last gate would have refused: must stay 0
@@ -88,11 +93,12 @@ struct DecideScratch {
   };
   std::vector<Row> rows;
   std::vector<Fact> facts;
-  std::vector<double> mean, upper_bound;
-  RowMatrix solved;  // of the deviations
+  PolicyScratch policy;
+  PolicyScratch fixed;  // of the fixed order, where a guard compares
+  std::vector<int32_t> shown;
+  std::vector<double> fixed_probability;
   std::vector<int32_t> order, tie_rank, fixed_rank;
   std::vector<uint8_t> is_open;
-  FloatRowMatrix scores;
   SlateScratch slate;
   std::vector<SlateSlot> drawn;
   absl::flat_hash_map<absl::string_view, int> seen;

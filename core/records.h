@@ -162,6 +162,17 @@ struct SlateRules {
   }
 };
 
+struct ReleaseGate {
+  bool snips = false;
+  double floor = 0;
+  double min_effective_samples = 500;
+  int slots = 0;  // 0 = all
+  bool required = false;
+  bool guard = false;
+  double guard_floor = 0;
+  bool automatic_return = false;
+};
+
 struct Placement {
   std::string name;
   std::string policy;
@@ -183,6 +194,8 @@ struct Placement {
   SlateRules rules;
   std::optional<Lists> lists;
   std::string cart_table;
+  ReleaseGate gate;
+  bool has_gate = false;
 };
 
 struct EventLine {
@@ -212,6 +225,7 @@ struct DecisionChange {
   struct Slot {
     OfferId offer_id;
     Eigen::VectorXf x;  // empty where the policy has no features
+    double fixed_ratio = 0;  // probability by the fixed order over that of the draw; only where is_guarded
   };
   DecisionId id;
   CustomerId customer_id;
@@ -222,6 +236,7 @@ struct DecisionChange {
   bool deferred = false;
   bool has_agreement = false;
   bool agreed = false;
+  bool is_guarded = false;
   std::vector<Slot> slots;
 };
 
@@ -271,6 +286,16 @@ struct RollBack {
   uint64_t version = 0;
 };
 
+// An attempt to change who answers a placement. The report is offerd.v1.Release in bytes: nothing here reads it.
+struct Released {
+  std::string placement;
+  bool changes_placement = false;
+  std::string policy;
+  Mode mode = Mode::kUnspecified;
+  bool tested = false;  // spent a part of the quarter's error
+  std::string report;
+};
+
 struct TablePublished {
   std::string name;
   uint64_t version = 0;
@@ -290,7 +315,7 @@ struct FoldLimits {
 
 using Change = std::variant<DecisionChange, Event, Activation, ItemsUpserted, OffersUpserted, ItemDeleted, OfferDeleted,
                             CustomersUpserted, CustomerErased, CustomersMerged, PlacementSet, PlacementDeleted, PolicySet, Publication, RollBack, FoldLimits,
-                            TablePublished, LearnedSums>;
+                            TablePublished, LearnedSums, Released>;
 
 struct LogEntry {
   Sequence sequence = 0;

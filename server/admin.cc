@@ -48,7 +48,22 @@ std::vector<const PolicyState*> PoliciesByName(const State& state) {
 
 }  // namespace
 
-absl::Status Engine::PlanPlacement(Writer::Plan& plan, v1::Placement placement) {
+namespace {
+
+// Would the placement be answered by a policy that evidence has not let through, or the gate let more through than before?
+bool NeedsEvidence(const Placement& before, const v1::Placement& after) {
+  if (!before.has_gate || !before.gate.required) return false;
+  const v1::ReleaseGate& gate = after.gate();
+  const double min_samples = gate.min_effective_samples() == 0 ? ReleaseGate().min_effective_samples : gate.min_effective_samples();
+  const bool is_looser = !gate.required() || gate.floor() < before.gate.floor || min_samples < before.gate.min_effective_samples ||
+                         (gate.estimator() == v1::ReleaseGate::SNIPS) != before.gate.snips || gate.slots() != before.gate.slots;
+  const bool goes_live = after.mode() == v1::LIVE && (before.mode != Mode::kLive || after.policy() != before.policy);
+  return is_looser || goes_live;
+}
+
+}  // namespace
+
+absl::Status Engine::PlanPlacement(Writer::Plan& plan, v1::Placement placement, const std::string& override_reason) {
   const State& state = plan.fold().state();
   for (const auto& [field, name] : {std::pair<const char*, std::string>{"policy", placement.policy()},
                                     std::pair<const char*, std::string>{"fixed_policy", placement.fixed_policy()}}) {
@@ -70,6 +85,20 @@ absl::Status Engine::PlanPlacement(Writer::Plan& plan, v1::Placement placement) 
                            ? static_cast<v1::Mode>(before->placement.mode)
                            : v1::LIVE);
   }
+  const PlacementState* before = state.FindPlacement(placement.name());
+  if (before != nullptr && NeedsEvidence(before->placement, placement)) {
+    if (override_reason.empty()) {
+      return absl::FailedPreconditionError(
+          "placement: its gate is required: PromotePolicy puts a policy live, and an override_reason is needed to loosen the gate");
+    }
+    v1::Release release;
+    release.set_placement(placement.name());
+    release.set_policy(placement.policy());
+    release.set_kind(v1::Release::OVERRIDE);
+    release.set_outcome(v1::Release::ACCEPTED);
+    release.set_reason(override_reason);
+    RETURN_IF_ERROR(PlanRelease(plan, placement.mode(), false, release));
+  }
   v1::stored::LogRecord record;
   *record.mutable_placement_set() = std::move(placement);
   return plan.Log(std::move(record), plan.log_now(), true).status();
@@ -78,7 +107,8 @@ absl::Status Engine::PlanPlacement(Writer::Plan& plan, v1::Placement placement) 
 void Engine::SetPlacement(const v1::SetPlacementRequest& request, v1::Placement* response, Done done) {
   const absl::Status valid = Validate(request.placement(), limits_);
   if (!valid.ok()) return done(valid);
-  PlanChange([this, &request](Writer::Plan& plan) { return PlanPlacement(plan, request.placement()); },
+  if (request.override_reason().size() > 1000) return done(BadRequest("override_reason", "expected at most 1000 bytes"));
+  PlanChange([this, &request](Writer::Plan& plan) { return PlanPlacement(plan, request.placement(), request.override_reason()); },
              [&request, response](const Fold& fold) {
                const PlacementState* set = fold.state().FindPlacement(request.placement().name());
                if (set != nullptr) *response = ToProto(set->placement);
@@ -240,6 +270,7 @@ void Engine::GetStatus(const v1::GetStatusRequest&, v1::ServerStatus* response, 
     response->set_customers(static_cast<int64_t>(state.customers.size()));
     response->set_items(state.catalogue.num_items());
     response->set_offers(static_cast<int64_t>(state.catalogue.offer_table().by_id.size()));
+    DescribeGuards(state, *response);
     response->set_open_decisions(static_cast<int64_t>(fold.open_decisions().size()));
     response->set_closed_early(state.counters.closed_early);
     response->set_erasures_pending(maintenance_->erasures_pending());

@@ -384,6 +384,10 @@ void ReadNumbers(const v1::Config& proto, Reader& reader, ServerConfig* config) 
   number("max_stored_replies", proto.max_stored_replies(), 100, kMany, &config->max_stored_replies);
   number("snapshot_interval_seconds", proto.snapshot_interval_seconds(), 1, kManySeconds, &config->snapshot_interval_seconds);
   reader.Number("snapshots_kept", proto.snapshots_kept(), 1, 100, &config->snapshots_kept);
+  if (proto.has_log_retention_seconds()) {
+    config->log_retention_seconds = 0;  // 0 says something here: only what bases need
+    number("log_retention_seconds", proto.log_retention_seconds(), 0, kManySeconds, &config->log_retention_seconds);
+  }
   number("min_free_bytes", proto.min_free_bytes(), 1'048'576, std::numeric_limits<int64_t>::max(), &config->min_free_bytes);
 }
 

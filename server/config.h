@@ -50,6 +50,7 @@ struct ServerConfig {
   int64_t snapshot_interval_seconds = 900;
   int snapshots_kept = 3;
   int64_t min_free_bytes = 67'108'864;
+  int64_t log_retention_seconds = 2'592'000;  // 0 = what bases need
   std::string backup_path;  // empty = none
   LogLevel log_level = LogLevel::kInfo;
 };

@@ -22,7 +22,7 @@
 namespace offerd {
 
 // The service behind the RPCs: recovers the state, then serves it. One file a service: rank_offers.cc, feedback.cc,
-// catalogue.cc, admin.cc, lists.cc, tables.cc.
+// catalogue.cc, admin.cc, releases.cc, lists.cc, tables.cc.
 class Engine final : public Handlers {
  public:
   // Recovers from the store: newest sound base, then the log. DataLoss when that cannot be done without loss.
@@ -58,6 +58,10 @@ class Engine final : public Handlers {
   void SetPlacement(const v1::SetPlacementRequest& request, v1::Placement* response, Done done) override;
   absl::Status ListPlacements(const v1::ListPlacementsRequest& request, v1::ListPlacementsResponse* response) override;
   void DeletePlacement(const v1::DeletePlacementRequest& request, v1::DeletePlacementResponse* response, Done done) override;
+  void EvaluatePolicy(const v1::EvaluatePolicyRequest& request, v1::PolicyEvaluation* response, Done done) override;
+  void PromotePolicy(const v1::PromotePolicyRequest& request, v1::Release* response, Done done) override;
+  absl::Status ListReleases(const v1::ListReleasesRequest& request, v1::ListReleasesResponse* response) override;
+  void RollBackPlacement(const v1::RollBackPlacementRequest& request, v1::Release* response, Done done) override;
   void SetPolicy(const v1::SetPolicyRequest& request, v1::Policy* response, Done done) override;
   void ListPolicies(const v1::ListPoliciesRequest& request, v1::ListPoliciesResponse* response, Done done) override;
   void PublishPolicy(const v1::PublishPolicyRequest& request, v1::Policy* response, Done done) override;
@@ -97,7 +101,11 @@ class Engine final : public Handlers {
   // `bytes` of what it holds count against the queue's limit.
   void PlanChange(std::function<absl::Status(Writer::Plan&)> plan, std::function<void(const Fold&)> respond, Done done,
                   int64_t bytes = 0);
-  absl::Status PlanPlacement(Writer::Plan& plan, v1::Placement placement);
+  absl::Status PlanPlacement(Writer::Plan& plan, v1::Placement placement, const std::string& override_reason);
+  // Logs who is to answer from now on, or that somebody was refused; the release gets its time and what was before.
+  absl::Status PlanRelease(Writer::Plan& plan, v1::Mode mode, bool tested, v1::Release& release);
+  void WatchGuards();  // automatic returns; on the maintenance thread
+  void DescribeGuards(const State& state, v1::ServerStatus& status) const;
   absl::Status PlanPolicy(Writer::Plan& plan, const v1::Policy& policy);
 
   // Fixed after construction.

@@ -49,6 +49,10 @@ class Handlers {
   virtual void SetPlacement(const v1::SetPlacementRequest& request, v1::Placement* response, Done done) = 0;
   virtual absl::Status ListPlacements(const v1::ListPlacementsRequest& request, v1::ListPlacementsResponse* response) = 0;
   virtual void DeletePlacement(const v1::DeletePlacementRequest& request, v1::DeletePlacementResponse* response, Done done) = 0;
+  virtual void EvaluatePolicy(const v1::EvaluatePolicyRequest& request, v1::PolicyEvaluation* response, Done done) = 0;
+  virtual void PromotePolicy(const v1::PromotePolicyRequest& request, v1::Release* response, Done done) = 0;
+  virtual absl::Status ListReleases(const v1::ListReleasesRequest& request, v1::ListReleasesResponse* response) = 0;
+  virtual void RollBackPlacement(const v1::RollBackPlacementRequest& request, v1::Release* response, Done done) = 0;
   virtual void SetPolicy(const v1::SetPolicyRequest& request, v1::Policy* response, Done done) = 0;
   virtual void ListPolicies(const v1::ListPoliciesRequest& request, v1::ListPoliciesResponse* response, Done done) = 0;
   virtual void PublishPolicy(const v1::PublishPolicyRequest& request, v1::Policy* response, Done done) = 0;

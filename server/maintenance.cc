@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "core/status_macros.h"
 #include "server/log.h"
@@ -80,6 +81,7 @@ void Maintenance::Run() {
   Due base;
   base.Wait(now_micros_(), interval);
   bool is_purging = false;
+  absl::Time tick = absl::Now();
   FinishErasures();  // those that a crash interrupted
   for (;;) {
     Job job;
@@ -91,6 +93,10 @@ void Maintenance::Run() {
         job = std::move(jobs_.front());
         jobs_.pop_front();
       }
+    }
+    if (on_tick_ && absl::Now() >= tick) {
+      tick = absl::Now() + kTick;
+      on_tick_();
     }
     if (job.run) {
       job.run();
@@ -166,8 +172,22 @@ absl::StatusOr<v1::Snapshot> Maintenance::WriteBase(const FoldImage& image) {
   metrics_->SetSnapshotTime(begin);
   Log(LogLevel::kInfo, "snapshot_created",
       {{"sequence", sequence}, {"records", manifest.records()}, {"bytes", manifest.bytes()}, {"micros", now_micros_() - begin}});
-  RETURN_IF_ERROR(store_->KeepNewestBases(config_.snapshots_kept));
+  RETURN_IF_ERROR(store_->KeepNewestBases(config_.snapshots_kept, KeepLogFrom()));
   return Describe(sequence);
+}
+
+// Evidence gives way to the shop's own data: while the disk is filling up, only what bases need is kept.
+Sequence Maintenance::KeepLogFrom() const {
+  constexpr int64_t kTimesLeast = 16;
+  if (config_.log_retention_seconds == 0) return UINT64_MAX;
+  const std::map<std::string, int64_t> disk = store_->Statistics();
+  const auto free_bytes = disk.find("free_bytes");
+  if (free_bytes != disk.end() && free_bytes->second / kTimesLeast < config_.min_free_bytes) {
+    Log(LogLevel::kWarning, "log_shortened", {{"free_bytes", free_bytes->second}});
+    return UINT64_MAX;
+  }
+  const auto since = store_->FirstSince(snapshot_->Get()->now - config_.log_retention_seconds * kMicrosPerSecond);
+  return since.ok() ? *since : store_->first_sequence();
 }
 
 absl::StatusOr<v1::Snapshot> Maintenance::Describe(Sequence sequence) const {

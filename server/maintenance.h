@@ -29,6 +29,8 @@ class Maintenance {
   Maintenance(const ServerConfig& config, Store* store, Writer* writer, Metrics* metrics, Snapshot<State>* snapshot,
               std::function<TimeMicros()> now_micros);
   ~Maintenance();
+  // Called about once a second on the maintenance thread. Before Start.
+  void OnTick(std::function<void()> on_tick) { on_tick_ = std::move(on_tick); }
   void Start();
   void Stop();  // finishes what runs, answers what waits with Unavailable
 
@@ -49,6 +51,7 @@ class Maintenance {
   absl::StatusOr<std::shared_ptr<FoldImage>> AskForImage();
   absl::StatusOr<v1::Snapshot> Describe(Sequence sequence) const;
   void FinishErasures();
+  Sequence KeepLogFrom() const;  // for evidence
   bool Purge();  // one step; false: nothing is left to do for now
 
   const ServerConfig& config_;
@@ -57,6 +60,7 @@ class Maintenance {
   Metrics* const metrics_;
   Snapshot<State>* const snapshot_;
   const std::function<TimeMicros()> now_micros_;
+  std::function<void()> on_tick_;  // may be null
 
   struct Job {
     std::function<void()> run;

@@ -50,7 +50,7 @@ static_assert(v1::RankOffersResponse::Note_ARRAYSIZE <= kNumNotes && v1::ItemLis
 constexpr const char* kMethodTexts[kNumMethods] = {
     "RankOffers", "Activate", "CrossSell", "SimilarItems", "RecommendItems", "RecommendNext", "SendFeedback", "StreamFeedback", "UpsertItems", "UpsertOffers", "GetItem", "GetOffer",
     "ListItems", "ListOffers", "DeleteItem", "DeleteOffer", "UpsertCustomers", "GetCustomer", "Merge", "EraseCustomer", "SetPlacement",
-    "ListPlacements", "DeletePlacement", "SetPolicy", "ListPolicies", "PublishPolicy", "RollBackPolicy", "PublishTable", "RollBackTable", "ListTables",
+    "ListPlacements", "DeletePlacement", "EvaluatePolicy", "PromotePolicy", "ListReleases", "RollBackPlacement", "SetPolicy", "ListPolicies", "PublishPolicy", "RollBackPolicy", "PublishTable", "RollBackTable", "ListTables",
     "CreateSnapshot",
     "ListSnapshots", "VerifySnapshot", "GetStatus", "GetLimits"};
 
@@ -71,6 +71,7 @@ constexpr Described kCounterTexts[kNumCounters] = {
     {metric::kEvictedReplies, "Stored answers of request ids that gave way to newer ones within their lifetime for lack of room."},
     {metric::kDamagedEntries, "Entries of an index in the store that were met and could not be read."},
     {metric::kGateLeaks, "Offers in an answer that the last gate would not have let through. Anything but 0 is a bug."},
+    {metric::kAutomaticReturns, "Placements that a guard has put back to the fixed order."},
 };
 constexpr Described kGaugeTexts[kNumGauges] = {
     {metric::kRequestsInFlight, "Calls and feedback batches that have arrived and are not answered yet."},
@@ -279,6 +280,12 @@ void Metrics::RecordEvent(int kind, int fate) {
   LocalShard().Add(kEventCells + kind * kNumMetricFates + fate, 1);
 }
 
+void Metrics::SetGuards(std::vector<Guard> guards) {
+  for (Guard& guard : guards) guard.placement = CutUtf8(guard.placement, 256);
+  absl::MutexLock lock(&mu_);
+  guards_ = std::move(guards);
+}
+
 void Metrics::RecordPublication(absl::string_view policy, int64_t micros) {
   Record(Timer::kPublication, micros);
   std::string key = CutUtf8(policy, 256);
@@ -309,6 +316,7 @@ std::vector<MetricFamily> Metrics::Collector::Collect(const Metrics& m) {
   std::vector<uint64_t> cells(kNumCells, 0);
   std::vector<std::pair<std::string, std::string>> labels;
   std::vector<std::pair<std::string, uint64_t>> publications;
+  std::vector<Metrics::Guard> guards;
   {
     absl::MutexLock lock(&m.mu_);
     for (const auto& shard : m.shards_) {
@@ -316,6 +324,7 @@ std::vector<MetricFamily> Metrics::Collector::Collect(const Metrics& m) {
     }
     labels = m.labels_;
     publications.assign(m.publications_.begin(), m.publications_.end());
+    guards = m.guards_;
   }
   std::sort(publications.begin(), publications.end());
 
@@ -400,6 +409,22 @@ std::vector<MetricFamily> Metrics::Collector::Collect(const Metrics& m) {
     published.metric.push_back(std::move(metric));
   }
   families.push_back(std::move(published));
+
+  const auto add_guards = [&](const char* name, const char* help, auto value) {
+    MetricFamily family = Family(name, help, MetricType::Gauge);
+    for (const Metrics::Guard& guard : guards) {
+      ClientMetric metric = Labelled({{"placement", guard.placement}});
+      metric.gauge.value = value(guard);
+      family.metric.push_back(std::move(metric));
+    }
+    families.push_back(std::move(family));
+  };
+  using Guard = Metrics::Guard;
+  add_guards(metric::kGuardGain, "Reward a decision that live earns more than the fixed order would.", [](const Guard& guard) { return guard.gain; });
+  add_guards(metric::kGuardLowerBound, "Of the gain, 95 %, valid at every moment.", [](const Guard& guard) { return guard.lower_bound; });
+  add_guards(metric::kGuardUpperBound, "Of the gain, 95 %, valid at every moment.", [](const Guard& guard) { return guard.upper_bound; });
+  add_guards(metric::kGuardBelow, "1 = live earns less than the floor over the fixed order, for certain.",
+             [](const Guard& guard) { return guard.is_below ? 1.0 : 0.0; });
 
   for (int i = 0; i < kNumTimers; ++i) {
     MetricFamily family = Family(kTimerTexts[i].name, kTimerTexts[i].help, MetricType::Histogram);

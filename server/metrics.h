@@ -49,6 +49,11 @@ inline constexpr char kCustomers[] = "offerd_customers";
 inline constexpr char kItems[] = "offerd_items";
 inline constexpr char kOffers[] = "offerd_offers";
 inline constexpr char kErasuresPending[] = "offerd_erasures_pending";
+inline constexpr char kGuardGain[] = "offerd_guard_gain";
+inline constexpr char kGuardLowerBound[] = "offerd_guard_gain_lower_bound";
+inline constexpr char kGuardUpperBound[] = "offerd_guard_gain_upper_bound";
+inline constexpr char kGuardBelow[] = "offerd_guard_below_floor";
+inline constexpr char kAutomaticReturns[] = "offerd_automatic_returns_total";
 inline constexpr char kBuildInfo[] = "offerd_build_info";
 inline constexpr char kProcessCpu[] = "process_cpu_seconds_total";
 inline constexpr char kProcessMemory[] = "process_resident_memory_bytes";
@@ -58,22 +63,22 @@ inline constexpr const char* kAll[] = {
     kDecisionNotes, kRewardOutcomes, kListNotes, kDroppedDecisions, kOpenDecisions, kDecisionsClosedEarly, kEvictedReplies, kGateLeaks, kEvents, kDecisionQueue,
     kFeedbackQueue, kLearnerLagSeconds, kLearnerLagRecords, kPublications, kPublicationDuration, kStoreWriteDuration,
     kStoreSyncDuration, kStoreError, kDamagedEntries, kLastSequence, kSnapshotAge, kSnapshotDuration, kCustomers, kItems, kOffers,
-    kErasuresPending, kBuildInfo, kProcessCpu, kProcessMemory, kProcessStart};
+    kErasuresPending, kGuardGain, kGuardLowerBound, kGuardUpperBound, kGuardBelow, kAutomaticReturns, kBuildInfo, kProcessCpu, kProcessMemory, kProcessStart};
 }  // namespace metric
 
 // Every method of offerd.v1, in the order of MethodText.
 enum class Method : uint8_t {
   kRankOffers, kActivate, kCrossSell, kSimilarItems, kRecommendItems, kRecommendNext, kSendFeedback, kStreamFeedback, kUpsertItems, kUpsertOffers, kGetItem, kGetOffer, kListItems,
   kListOffers, kDeleteItem, kDeleteOffer, kUpsertCustomers, kGetCustomer, kMerge, kEraseCustomer, kSetPlacement, kListPlacements,
-  kDeletePlacement, kSetPolicy, kListPolicies, kPublishPolicy, kRollBackPolicy, kPublishTable, kRollBackTable, kListTables, kCreateSnapshot, kListSnapshots,
+  kDeletePlacement, kEvaluatePolicy, kPromotePolicy, kListReleases, kRollBackPlacement, kSetPolicy, kListPolicies, kPublishPolicy, kRollBackPolicy, kPublishTable, kRollBackTable, kListTables, kCreateSnapshot, kListSnapshots,
   kVerifySnapshot, kGetStatus, kGetLimits
 };
-inline constexpr int kNumMethods = 35;
+inline constexpr int kNumMethods = 39;
 absl::string_view MethodText(Method method);  // "RankOffers"
 
 // Counters without labels, counts in the order of their names above.
-enum class Counter : uint8_t { kDroppedDecisions, kDecisionsClosedEarly, kEvictedReplies, kDamagedEntries, kGateLeaks };
-inline constexpr int kNumCounters = 5;
+enum class Counter : uint8_t { kDroppedDecisions, kDecisionsClosedEarly, kEvictedReplies, kDamagedEntries, kGateLeaks, kAutomaticReturns };
+inline constexpr int kNumCounters = 6;
 
 enum class ShedReason : uint8_t { kInFlight, kRateLimit, kUnauthenticated, kPermission };
 inline constexpr int kNumShedReasons = 4;
@@ -133,6 +138,13 @@ class Metrics {
   void RecordRewardOutcome(int outcome, uint64_t count);  // number in kRewardOutcomes
   void RecordListNote(int note);          // number of offerd.v1.ItemList.Note
   void RecordEvent(int kind, int fate);   // numbers of offerd.v1.EventKind and Fate
+  // Of placements whose guard knows something; replaces all of before.
+  struct Guard {
+    std::string placement;
+    double gain = 0, lower_bound = 0, upper_bound = 0;
+    bool is_below = false;
+  };
+  void SetGuards(std::vector<Guard> guards);
   void RecordPublication(absl::string_view policy, int64_t micros);  // takes a lock; also Timer::kPublication
   void SetSnapshotTime(int64_t micros);   // of the newest sound snapshot; its age is exported
 
@@ -171,6 +183,7 @@ class Metrics {
   absl::flat_hash_map<std::string, int> label_index_ ABSL_GUARDED_BY(mu_);
   std::vector<std::pair<std::string, std::string>> labels_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, uint64_t> publications_ ABSL_GUARDED_BY(mu_);
+  std::vector<Guard> guards_ ABSL_GUARDED_BY(mu_);
   // Atomic, relaxed: each stands alone.
   std::array<std::atomic<double>, kNumGauges> gauges_{};
   std::atomic<int64_t> snapshot_micros_{0};

@@ -192,6 +192,10 @@ void Service::Impl::AddMethods() {
   table_.Add(&admin_, Method::kSetPlacement, a, &Handlers::SetPlacement);
   table_.Add(&admin_, Method::kListPlacements, a, &Handlers::ListPlacements);
   table_.Add(&admin_, Method::kDeletePlacement, a, &Handlers::DeletePlacement);
+  table_.Add(&admin_, Method::kEvaluatePolicy, a, &Handlers::EvaluatePolicy);
+  table_.Add(&admin_, Method::kPromotePolicy, a, &Handlers::PromotePolicy);
+  table_.Add(&admin_, Method::kListReleases, a, &Handlers::ListReleases);
+  table_.Add(&admin_, Method::kRollBackPlacement, a, &Handlers::RollBackPlacement);
   table_.Add(&admin_, Method::kSetPolicy, a, &Handlers::SetPolicy);
   table_.Add(&admin_, Method::kListPolicies, a, &Handlers::ListPolicies);
   table_.Add(&admin_, Method::kPublishPolicy, a, &Handlers::PublishPolicy);

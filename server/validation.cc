@@ -355,6 +355,14 @@ absl::Status Validate(const v1::Placement& placement, const Limits& limits) {
     }
   }
   CheckRules(placement.rules(), limits, check);
+  const v1::ReleaseGate& gate = placement.gate();
+  const Path gate_path("gate");
+  check.Enum(Path(gate_path, "estimator"), v1::ReleaseGate::Estimator_IsValid(gate.estimator()), gate.estimator());
+  check.Finite(Path(gate_path, "floor"), gate.floor());
+  check.Finite(Path(gate_path, "guard_floor"), gate.guard_floor());
+  check.AtLeastZero(Path(gate_path, "min_effective_samples"), gate.min_effective_samples());
+  check.Whole(Path(gate_path, "slots"), gate.slots(), 0, limits.max_slate_size);
+  if (gate.automatic_return() && !gate.guard()) check.Refuse(Path(gate_path, "automatic_return"), "expected guard to be on with it");
   if (placement.has_matrix_share()) check.Within(Path("matrix_share"), placement.matrix_share(), 0, 1);
   check.EachId("campaigns", placement.campaigns(), kMaxNames);
   return check.Done();

@@ -90,17 +90,21 @@ void FillDecisionRecord(const Decision& decision, const v1::RankOffersRequest& m
     stored.set_probability(slot.probability);
     stored.set_explorer_probability(slot.explorer_probability);
     stored.set_reason(static_cast<int>(slot.reason));
+    stored.set_fixed_probability(slot.fixed_probability);
     if (has_features) stored.set_x(FloatsToBytes(decision.features.row(slot.candidate).transpose()));
   }
   record.set_deferred(decision.deferred);
   record.set_num_candidates(decision.num_candidates);
   if (decision.record_matrix) {
     for (const std::string& id : decision.candidate_ids) record.add_candidate_ids(id);
+    record.mutable_fixed_ranks()->Assign(decision.fixed_ranks.begin(), decision.fixed_ranks.end());
+    record.set_feature_fingerprint(decision.feature_fingerprint);
     if (has_features) {
       record.set_matrix(
           FloatsToBytes(Eigen::Map<const Eigen::VectorXf>(decision.features.data(), decision.features.size())));
     }
   }
+  record.set_is_guarded(decision.is_guarded);
   record.set_agreed(decision.agreed);
   record.set_has_agreement(decision.has_agreement);
   FillNotes(decision, record);

@@ -112,6 +112,12 @@ absl::StatusOr<Change> ToChange(const v1::stored::LogRecord& proto) {
       return FromProto(proto.publication());
     case Record::kRollBack:
       return FromProto(proto.roll_back());
+    case Record::kReleased: {
+      const v1::stored::Released& released = proto.released();
+      if (!v1::Mode_IsValid(released.mode())) return Wrong("released.mode", "is unknown");
+      return Released{released.placement(), released.changes_placement(), released.policy(), static_cast<Mode>(released.mode()),
+                      released.tested(), released.report().SerializeAsString()};
+    }
     case Record::kLearnedSums:
       return FromProto(proto.learned_sums());
     case Record::kLimitsSet:
@@ -232,9 +238,11 @@ absl::StatusOr<DecisionChange> FromProto(const v1::stored::Decision& proto) {
   decision.deferred = proto.deferred();
   decision.has_agreement = proto.has_agreement();
   decision.agreed = proto.agreed();
+  decision.is_guarded = proto.is_guarded();
   for (const v1::stored::Decision::Slot& slot : proto.slots()) {
     ASSIGN_OR_RETURN(Eigen::VectorXf x, BytesToFloats(slot.x(), "decision slot x"));
-    decision.slots.push_back({OfferId(slot.offer_id()), std::move(x)});
+    const double ratio = proto.is_guarded() && slot.probability() > 0 ? slot.fixed_probability() / slot.probability() : 0;
+    decision.slots.push_back({OfferId(slot.offer_id()), std::move(x), ratio});
   }
   return decision;
 }
@@ -376,6 +384,17 @@ v1::stored::TablePublished ToProto(const TablePublished& published) {
   proto.set_version(published.version);
   proto.set_checksum(published.checksum);
   proto.set_rolled_back(published.rolled_back);
+  return proto;
+}
+
+v1::stored::Released ToProto(const Released& released) {
+  v1::stored::Released proto;
+  proto.set_placement(released.placement);
+  proto.set_changes_placement(released.changes_placement);
+  proto.set_policy(released.policy);
+  proto.set_mode(static_cast<v1::Mode>(released.mode));  // the same numbers
+  proto.set_tested(released.tested);
+  (void)proto.mutable_report()->ParseFromString(released.report);  // bytes of that message
   return proto;
 }
 

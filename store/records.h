@@ -44,6 +44,7 @@ v1::stored::Publication ToProto(const Publication& publication);
 v1::stored::LearnedSums ToProto(const LearnedSums& sums);
 v1::stored::RollBack ToProto(const RollBack& roll_back);
 v1::stored::TablePublished ToProto(const TablePublished& published);
+v1::stored::Released ToProto(const Released& released);
 
 // Nanoseconds below a microsecond are dropped, towards the past. InvalidArgument outside of the years 1 to 9999.
 absl::StatusOr<TimeMicros> ToMicros(const google::protobuf::Timestamp& time);

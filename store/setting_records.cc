@@ -307,6 +307,34 @@ v1::Reward ToProtoReward(const RewardSpec& reward) {
   return proto;
 }
 
+absl::StatusOr<ReleaseGate> ToGate(const v1::ReleaseGate& proto) {
+  ReleaseGate gate;
+  if (!v1::ReleaseGate::Estimator_IsValid(proto.estimator())) return Wrong("gate.estimator", "is unknown");
+  gate.snips = proto.estimator() == v1::ReleaseGate::SNIPS;
+  gate.floor = proto.floor();
+  if (proto.min_effective_samples() != 0) gate.min_effective_samples = proto.min_effective_samples();
+  gate.slots = proto.slots();
+  gate.required = proto.required();
+  gate.guard = proto.guard();
+  gate.guard_floor = proto.guard_floor();
+  gate.automatic_return = proto.automatic_return();
+  for (const double value : {gate.floor, gate.min_effective_samples, gate.guard_floor}) RETURN_IF_ERROR(CheckFinite(value, "gate"));
+  return gate;
+}
+
+v1::ReleaseGate ToProtoGate(const ReleaseGate& gate) {
+  v1::ReleaseGate proto;
+  proto.set_estimator(gate.snips ? v1::ReleaseGate::SNIPS : v1::ReleaseGate::IPS);
+  proto.set_floor(gate.floor);
+  proto.set_min_effective_samples(gate.min_effective_samples);
+  proto.set_slots(gate.slots);
+  proto.set_required(gate.required);
+  proto.set_guard(gate.guard);
+  proto.set_guard_floor(gate.guard_floor);
+  proto.set_automatic_return(gate.automatic_return);
+  return proto;
+}
+
 absl::StatusOr<SlateRules> ToRules(const v1::SlateRules& proto) {
   SlateRules rules;
   rules.max_per_category = proto.max_per_category();
@@ -427,6 +455,10 @@ absl::StatusOr<Placement> FromProto(const v1::Placement& proto) {
     ASSIGN_OR_RETURN(placement.rules, ToRules(proto.rules()));
   }
   placement.cart_table = proto.cart_table();
+  placement.has_gate = proto.has_gate();
+  if (proto.has_gate()) {
+    ASSIGN_OR_RETURN(placement.gate, ToGate(proto.gate()));
+  }
   return placement;
 }
 
@@ -487,6 +519,7 @@ v1::Placement ToProto(const Placement& placement) {
   if (placement.lists.has_value()) *proto.mutable_lists() = ListsToProto(*placement.lists);
   if (placement.rules.AreInDraw() || !placement.rules.frequency_caps.empty()) *proto.mutable_rules() = ToProtoRules(placement.rules);
   proto.set_cart_table(placement.cart_table);
+  if (placement.has_gate) *proto.mutable_gate() = ToProtoGate(placement.gate);
   return proto;
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -136,6 +137,14 @@ class Loader {
         state_.placements.Mutate(name) = std::make_shared<PlacementState>(std::move(placement));
         break;
       }
+      case BaseRecord::kRelease:
+        return AddRelease(record.release());
+      case BaseRecord::kGuard: {
+        std::deque<LiveGuard::Block> blocks;
+        for (const auto& block : record.guard().blocks()) blocks.push_back({block.count(), block.sum(), block.squares()});
+        state_.guards.Mutate(record.guard().placement()) = LiveGuard::FromParts(std::move(blocks), record.guard().begun(), {record.guard().slots(), record.guard().rewards()});
+        break;
+      }
       case BaseRecord::kPolicy:
         return AddPolicy(record.policy());
       case BaseRecord::kPublication:
@@ -200,6 +209,16 @@ class Loader {
     ASSIGN_OR_RETURN(placement.placement, FromProto(stored.placement()));
     placement.sequence = stored.sequence();
     return placement;
+  }
+
+  absl::Status AddRelease(const v1::stored::BaseRelease& stored) {
+    if (!v1::Mode_IsValid(stored.previous_mode())) return absl::InvalidArgumentError("stored release: a mode that is unknown");
+    const auto* kept = state_.releases.Find(stored.placement());
+    auto history = kept == nullptr ? std::make_shared<ReleaseHistory>() : std::make_shared<ReleaseHistory>(**kept);
+    history->entries.push_back({stored.time_micros(), stored.tested(), stored.changed(), stored.previous_policy(),
+                                static_cast<Mode>(stored.previous_mode()), stored.report()});
+    state_.releases.Mutate(stored.placement()) = std::move(history);
+    return absl::OkStatus();
   }
 
   absl::Status AddPolicy(const v1::stored::BasePolicy& stored) {
@@ -269,6 +288,7 @@ class Loader {
     open.customer_id = stored.customer_id();
     open.settle_time = stored.settle_micros();
     open.is_settled = !stored.held_back();
+    open.is_guarded = stored.is_guarded();
     for (const v1::stored::BaseOpenSlot& slot : stored.slots()) {
       OpenSlot added;
       added.offer_id = OfferId(slot.offer_id());
@@ -279,6 +299,7 @@ class Loader {
       added.earned = slot.earned();
       added.is_counted = slot.counted();
       added.shown_at = slot.shown_micros();
+      added.fixed_ratio = slot.fixed_ratio();
       for (const v1::stored::BaseSlotEvent& event : slot.events()) {
         added.events.push_back({event.id(), event.time_micros(), event.weight(), event.amount(), event.reverses(), event.takes_all()});
       }

@@ -147,6 +147,35 @@ BaseRecord ToRecord(absl::string_view name, const TableState& table) {
   return record;
 }
 
+BaseRecord ToRecord(absl::string_view placement, const ReleaseHistory::Entry& entry) {
+  BaseRecord record;
+  v1::stored::BaseRelease& stored = *record.mutable_release();
+  stored.set_placement(std::string(placement));
+  stored.set_time_micros(entry.time);
+  stored.set_tested(entry.tested);
+  stored.set_changed(entry.changed);
+  stored.set_previous_policy(entry.previous_policy);
+  stored.set_previous_mode(static_cast<int>(entry.previous_mode));
+  stored.set_report(entry.report);
+  return record;
+}
+
+BaseRecord ToRecord(absl::string_view placement, const LiveGuard& guard) {
+  BaseRecord record;
+  v1::stored::BaseGuard& stored = *record.mutable_guard();
+  stored.set_placement(std::string(placement));
+  stored.set_begun(guard.begun());
+  stored.set_slots(guard.baseline().slots);
+  stored.set_rewards(guard.baseline().sum);
+  for (const LiveGuard::Block& block : guard.blocks()) {
+    v1::stored::BaseGuard::Block& added = *stored.add_blocks();
+    added.set_count(block.count);
+    added.set_sum(block.sum);
+    added.set_squares(block.squares);
+  }
+  return record;
+}
+
 void ToStored(const PlacementState& placement, v1::stored::BasePlacement& stored) {
   *stored.mutable_placement() = ToProto(placement.placement);
   stored.set_sequence(placement.sequence);
@@ -221,6 +250,7 @@ BaseRecord ToRecord(absl::string_view id, const OpenDecision& open, const State&
   stored.set_customer_id(open.customer_id);
   stored.set_settle_micros(open.settle_time);
   stored.set_held_back(!open.is_settled);
+  stored.set_is_guarded(open.is_guarded);
   for (const OpenSlot& slot : open.slots) {
     v1::stored::BaseOpenSlot& added = *stored.add_slots();
     added.set_offer_id(slot.offer_id.value());
@@ -232,6 +262,7 @@ BaseRecord ToRecord(absl::string_view id, const OpenDecision& open, const State&
     added.set_earned(slot.earned);
     added.set_counted(slot.is_counted);
     added.set_shown_micros(slot.shown_at);
+    added.set_fixed_ratio(slot.fixed_ratio);
     for (const SlotEvent& event : slot.events) {
       v1::stored::BaseSlotEvent& stored_event = *added.add_events();
       stored_event.set_id(event.id);
@@ -272,6 +303,10 @@ absl::Status WriteAll(const FoldImage& image, Sink sink) {
     ToStored(*placement, *stored.mutable_placement());
     keep_first(sink(stored));
   });
+  image.state.releases.ForEach([&](absl::string_view name, const std::shared_ptr<const ReleaseHistory>& history) {
+    for (const ReleaseHistory::Entry& entry : history->entries) keep_first(sink(ToRecord(name, entry)));
+  });
+  image.state.guards.ForEach([&](absl::string_view name, const LiveGuard& guard) { keep_first(sink(ToRecord(name, guard))); });
   image.state.policies.ForEach([&](absl::string_view, const std::shared_ptr<const PolicyState>& policy) {
     if (status.ok()) keep_first(WritePolicy(*policy, image.learning, sink));
   });

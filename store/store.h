@@ -108,7 +108,10 @@ class Store {
   absl::Status DeleteBase(Sequence sequence);
   // Once `keep` (>= 1) sound bases exist: deletes bases older than the oldest of them (except damaged ones), then the
   // log that it covers. With fewer nothing happens, so log goes only where a sound base and keep - 1 newer ones exist.
-  absl::Status KeepNewestBases(int keep);
+  // Log from `keep_log_from` on stays in any case.
+  absl::Status KeepNewestBases(int keep, Sequence keep_log_from = UINT64_MAX);
+  // The oldest kept record whose log time is not before the given one; last_sequence() + 1 where there is none. O(log n) reads.
+  absl::StatusOr<Sequence> FirstSince(int64_t micros) const;
 
   // --- Upkeep ---
 

@@ -325,7 +325,18 @@ absl::Status Store::DeleteBase(Sequence sequence) {
   return absl::OkStatus();
 }
 
-absl::Status Store::KeepNewestBases(int keep) {
+absl::StatusOr<Sequence> Store::FirstSince(int64_t micros) const {
+  Sequence low = first_sequence(), high = last_sequence() + 1;
+  while (low < high) {
+    const Sequence middle = low + (high - low) / 2;
+    ASSIGN_OR_RETURN(const auto record, ReadRecord(middle));
+    const bool is_before = !record.has_value() || record->time_micros() < micros;  // none: it has just been let go
+    (is_before ? low : high) = is_before ? middle + 1 : middle;
+  }
+  return low;
+}
+
+absl::Status Store::KeepNewestBases(int keep, Sequence keep_log_from) {
   RETURN_IF_ERROR(CheckWritable());
   if (keep < 1) return absl::InvalidArgumentError(absl::StrCat("at least one base is kept, not ", keep));
   int num_sound = 0;
@@ -341,6 +352,7 @@ absl::Status Store::KeepNewestBases(int keep) {
   if (num_sound < keep) return absl::OkStatus();
   for (const Sequence sequence : older) RETURN_IF_ERROR(DeleteBase(sequence));
   const Sequence first = first_sequence();
+  if (keep_log_from <= oldest_kept) oldest_kept = keep_log_from - 1;
   if (oldest_kept < first) return absl::OkStatus();
   KvBatch batch;
   batch.DeleteRange(Family::kLog, NumberKey(first), NumberKey(oldest_kept + 1));

@@ -34,15 +34,17 @@ Fate Fold::Classify(const Event& event, TimeMicros log_time, bool knows_decision
 
 void Fold::Close(TimeMicros now) {
   while (!closing_.empty() && closing_.begin()->first < now) {
-    Forget(closing_.begin()->second);
+    Forget(closing_.begin()->second, false);
     ++state_.counters.closed;
   }
 }
 
 // A decision that leaves: held back slots are counted first, with what they have earned.
-void Fold::Forget(std::string id) {
+void Fold::Forget(std::string id, bool early) {
   OpenDecision& open = open_.Mutate(id);
   Settle(open);
+  if (open.is_guarded && !early) Guard(open);
+  if (on_closed_) on_closed_(id, open, early);
   settling_.erase({open.settle_time, id});
   closing_.erase({open.close_time, id});
   for (const OpenSlot& slot : open.slots) {
@@ -80,6 +82,7 @@ void Fold::FoldIn(const DecisionChange& change, const LogEntry& entry) {
   open.settle_time = std::min(open.close_time, entry.time + rules.settle_after_seconds * kMicrosPerSecond);
   open.is_settled = rules.settle_after_seconds == 0;
   open.sequence = entry.sequence;
+  open.is_guarded = change.is_guarded;
   PolicyLearning* learning = change.learner.empty() ? nullptr : LearningOf(open);
   if (learning != nullptr && change.has_agreement) {
     ++learning->apprentice_decisions;
@@ -89,6 +92,7 @@ void Fold::FoldIn(const DecisionChange& change, const LogEntry& entry) {
     OpenSlot added;
     added.offer_id = slot.offer_id;
     added.earned = rules.reward.default_reward;
+    added.fixed_ratio = slot.fixed_ratio;
     if (!rules.examination.empty()) {
       added.weight.examination = rules.examination[std::min(open.slots.size(), rules.examination.size() - 1)];
     }
@@ -98,7 +102,7 @@ void Fold::FoldIn(const DecisionChange& change, const LogEntry& entry) {
   }
   RestoreOpen(change.id, std::move(open));
   while (static_cast<int64_t>(open_.size()) > limits_.max_open_decisions) {
-    Forget(closing_.begin()->second);
+    Forget(closing_.begin()->second, true);
     ++state_.counters.closed_early;
   }
 }

@@ -27,6 +27,7 @@ struct OpenSlot {
   Eigen::VectorXf x;  // empty: nothing learns from it
   SlotWeight weight;  // forgetting as of the half-life count below
   int64_t half_lives = 0;  // whole half-lives t0 had moved when it was added
+  double fixed_ratio = 0;  // of a guarded decision
   bool is_active = false;  // shown
   bool is_counted = false;  // in the statistics, when there is x; not yet while its decision is held back
   TimeMicros shown_at = 0;
@@ -42,6 +43,7 @@ struct OpenDecision {
   TimeMicros time = 0;
   TimeMicros settle_time = 0;  // until then its slots are held back
   bool is_settled = true;
+  bool is_guarded = false;
   TimeMicros window_end = 0;  // inclusive
   TimeMicros close_time = 0;  // window and lateness
   Sequence sequence = 0;
@@ -118,6 +120,10 @@ class Fold {
 
   FoldImage Image() const { return {state_, learning_, open_, limits_}; }
 
+  // Hears of every decision that closes, with what its slots have earned; `early`: for lack of room, before its time.
+  using Closed = std::function<void(const std::string& id, const OpenDecision& decision, bool early)>;
+  void OnClosed(Closed on_closed) { on_closed_ = std::move(on_closed); }
+
   // For loading a base into a new Fold.
   State& MutableState() { return state_; }
   void RestoreLearning(const std::string& policy, PolicyLearning learning) { learning_[policy] = std::move(learning); }
@@ -144,6 +150,7 @@ class Fold {
   void FoldIn(const FoldLimits& limits, const LogEntry& entry);
   void FoldIn(const TablePublished& published, const LogEntry& entry);
   void FoldIn(const LearnedSums& sums, const LogEntry& entry);
+  void FoldIn(const Released& released, const LogEntry& entry);
 
   void AddToProfile(const Event& event, Sequence sequence);
   void AddInterests(const Event& event);
@@ -159,7 +166,9 @@ class Fold {
   void CountSlot(OpenDecision& open, OpenSlot& slot);
   void Settle(OpenDecision& open);
   void SettleUntil(TimeMicros now);
-  void Forget(std::string id);  // a copy: the caller's may stand in what is erased
+  void Forget(std::string id, bool early);  // a copy: the caller's may stand in what is erased
+  void Guard(const OpenDecision& open);
+  void SetPlacement(Placement placement, Sequence sequence);
   bool SetEarned(OpenDecision& open, OpenSlot& slot, double earned);  // false: a sum would have left its range; nothing changed
   PolicyLearning* LearningOf(const OpenDecision& open);
   void Close(TimeMicros now);
@@ -170,6 +179,7 @@ class Fold {
   void DeclareLargestRewards();
 
   const TableSource table_source_;
+  Closed on_closed_;  // may be null
   // The fold.
   FoldLimits limits_;
   State state_;

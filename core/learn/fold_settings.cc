@@ -44,15 +44,12 @@ void Fold::FoldIn(const CustomersUpserted& change, const LogEntry&) {
 }
 
 void Fold::FoldIn(const PlacementSet& change, const LogEntry& entry) {
-  auto placement = std::make_shared<PlacementState>();
-  placement->placement = change.placement;
-  placement->sequence = entry.sequence;
-  state_.placements.Mutate(change.placement.name) = std::move(placement);
-  DeclareLargestRewards();
+  SetPlacement(change.placement, entry.sequence);
 }
 
 void Fold::FoldIn(const PlacementDeleted& change, const LogEntry&) {
   state_.placements.Erase(change.name);
+  state_.guards.Erase(change.name);
   DeclareLargestRewards();
 }
 

@@ -11,6 +11,7 @@
 #include "core/features/population.h"
 #include "core/features/profile.h"
 #include "core/learn/counters.h"
+#include "core/learn/live_guard.h"
 #include "core/persistent_map.h"
 #include "core/policy/linear_policy.h"
 #include "core/records.h"
@@ -51,6 +52,20 @@ struct TableState {
   static constexpr size_t kMaxKept = 16;
 };
 
+// The attempts to change who answers a placement, oldest first, at most kMaxKept.
+struct ReleaseHistory {
+  struct Entry {
+    TimeMicros time = 0;
+    bool tested = false;
+    bool changed = false;
+    std::string previous_policy;  // before it
+    Mode previous_mode = Mode::kUnspecified;
+    std::string report;
+  };
+  std::vector<Entry> entries;
+  static constexpr size_t kMaxKept = 1000;
+};
+
 // Everything a request reads, as it is after one log record. Copies are free and stay as they were: a request pins one.
 //
 // Threads  Copied, changed and destroyed by the one writer; read by any thread while nobody changes that copy.
@@ -64,6 +79,8 @@ struct State {
   PersistentMap<TableState> tables;
   PersistentMap<std::shared_ptr<const PlacementState>> placements;
   PersistentMap<std::shared_ptr<const PolicyState>> policies;
+  PersistentMap<std::shared_ptr<const ReleaseHistory>> releases;  // by placement
+  PersistentMap<LiveGuard> guards;                                // by placement that asks for one
   Counters counters;
   int64_t num_open = 0;  // decisions whose rewards may still change
 

@@ -89,23 +89,46 @@ class SlateDraw {
   }
 
   void Draw(SlateRule rule, Rng& rng, std::vector<SlateSlot>& slate) {
+    Start(slate);
+    for (int slot = 0; slot < input_.slots; ++slot) {
+      if (!Prepare(rule, slate)) break;
+      Place(Pick(s_.probability_, rng.NextUniform()), slate);
+    }
+  }
+
+  void Score(SlateRule rule, absl::Span<const int32_t> shown, std::vector<double>& probability) {
+    std::vector<SlateSlot>& slate = s_.scored_;
+    Start(slate);
+    probability.assign(shown.size(), 0);
+    for (size_t slot = 0; slot < shown.size(); ++slot) {
+      if (!Prepare(rule, slate) || s_.probability_[shown[slot]] == 0) return;
+      probability[slot] = s_.probability_[shown[slot]];
+      Place(shown[slot], slate);
+    }
+  }
+
+ private:
+  void Start(std::vector<SlateSlot>& slate) {
     slate.clear();
     s_.probability_.resize(s_.mean_.size());
     s_.explorer_probability_.resize(s_.mean_.size());
     s_.shrink_.assign(s_.mean_.size(), 0);
     s_.lower_.assign(s_.mean_.size(), 0);
-    for (int slot = 0; slot < input_.slots; ++slot) {
-      SlateChange change{absl::MakeSpan(s_.mask_), absl::MakeSpan(s_.shrink_), absl::MakeSpan(s_.lower_), false};
-      rule(slate, change);
-      if (change.scores_changed) AdjustScores();
-      if (!FillSlot(slot, absl::MakeSpan(s_.probability_), absl::MakeSpan(s_.explorer_probability_))) break;
-      const int32_t candidate = Pick(s_.probability_, rng.NextUniform());
-      slate.push_back({candidate, s_.probability_[candidate], s_.explorer_probability_[candidate], candidate == BestOpen()});
-      s_.is_placed_[candidate] = 1;
-    }
   }
 
- private:
+  // The next slot's distribution; false: nobody may stand there.
+  bool Prepare(SlateRule rule, const std::vector<SlateSlot>& slate) {
+    SlateChange change{absl::MakeSpan(s_.mask_), absl::MakeSpan(s_.shrink_), absl::MakeSpan(s_.lower_), false};
+    rule(slate, change);
+    if (change.scores_changed) AdjustScores();
+    return FillSlot(static_cast<int>(slate.size()), absl::MakeSpan(s_.probability_), absl::MakeSpan(s_.explorer_probability_));
+  }
+
+  void Place(int32_t candidate, std::vector<SlateSlot>& slate) {
+    slate.push_back({candidate, s_.probability_[candidate], s_.explorer_probability_[candidate], candidate == BestOpen()});
+    s_.is_placed_[candidate] = 1;
+  }
+
   int32_t BestOpen() const {
     int32_t best = s_.open_by_tie_.front();
     for (int32_t candidate : s_.open_by_tie_) {
@@ -276,6 +299,11 @@ void DrawSlate(const SlateInput& input, SlateMask mask, Rng& rng, SlateScratch& 
 
 void DrawSlateWithRules(const SlateInput& input, SlateRule rule, Rng& rng, SlateScratch& scratch, std::vector<SlateSlot>& slate) {
   SlateDraw(input, scratch).Draw(rule, rng, slate);
+}
+
+void ScoreSlate(const SlateInput& input, SlateRule rule, absl::Span<const int32_t> shown, SlateScratch& scratch,
+                std::vector<double>& probability) {
+  SlateDraw(input, scratch).Score(rule, shown, probability);
 }
 
 void SlotDistribution(const SlateInput& input, int slot, absl::Span<const uint8_t> placed, SlateScratch& scratch,

@@ -62,6 +62,7 @@ class SlateScratch {
   std::vector<int32_t> open_by_tie_;
   std::vector<double> probability_, explorer_probability_;
   std::vector<double> shrink_, lower_;
+  std::vector<SlateSlot> scored_;
   FloatRowMatrix adjusted_bag_;
   BagWinners winners_;
 };
@@ -91,6 +92,11 @@ struct SlateChange {
 };
 using SlateRule = absl::FunctionRef<void(absl::Span<const SlateSlot> slate, SlateChange& change)>;
 void DrawSlateWithRules(const SlateInput& input, SlateRule rule, Rng& rng, SlateScratch& scratch, std::vector<SlateSlot>& slate);
+
+// The probabilities with which DrawSlateWithRules would draw `shown` (candidates, in order), each given those before it; 0 from a
+// candidate on that could not stand there. `shown` names each candidate at most once.
+void ScoreSlate(const SlateInput& input, SlateRule rule, absl::Span<const int32_t> shown, SlateScratch& scratch,
+                std::vector<double>& probability);
 
 // The whole distribution of a slot when `placed` (n, or empty: nothing; not 0 = placed) went before. DrawSlate draws
 // from exactly these numbers. Both results (n) sum to 1, or are all zero if no candidate is open.

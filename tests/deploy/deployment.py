@@ -59,6 +59,8 @@ def exported_metrics():
     try:
         server = support.Server(folder.path).start()
         support.set_up_shop(server)
+        (folder.path / "guarded.textproto").write_text('name: "guarded" policy: "learned" gate { guard: true }')
+        server.ctl("placement", "set", folder.path / "guarded.textproto")
         decision = server.ctl("rank", "--placement", "home", "--customer", "anna", "--request-id", "r1")
         offer = decision["slots"][0]["offer_id"]
         server.ctl("feedback", "--kind", "click", "--event-id", "e1", "--customer", "anna", "--decision", decision["decision_id"], "--offer", offer)

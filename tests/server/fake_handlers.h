@@ -107,6 +107,12 @@ class FakeHandlers : public Handlers {
   void DeletePlacement(const v1::DeletePlacementRequest&, v1::DeletePlacementResponse*, Done done) override {
     Later("DeletePlacement", std::move(done));
   }
+  void EvaluatePolicy(const v1::EvaluatePolicyRequest&, v1::PolicyEvaluation*, Done done) override { Later("EvaluatePolicy", std::move(done)); }
+  void PromotePolicy(const v1::PromotePolicyRequest&, v1::Release*, Done done) override { Later("PromotePolicy", std::move(done)); }
+  absl::Status ListReleases(const v1::ListReleasesRequest&, v1::ListReleasesResponse*) override { return Count("ListReleases"); }
+  void RollBackPlacement(const v1::RollBackPlacementRequest&, v1::Release*, Done done) override {
+    Later("RollBackPlacement", std::move(done));
+  }
   void SetPolicy(const v1::SetPolicyRequest&, v1::Policy*, Done done) override { Later("SetPolicy", std::move(done)); }
   void ListPolicies(const v1::ListPoliciesRequest&, v1::ListPoliciesResponse*, Done done) override {
     Later("ListPolicies", std::move(done));

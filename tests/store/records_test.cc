@@ -263,8 +263,9 @@ TEST(RecordsTest, EveryKindOfLogRecordBecomesItsChange) {
       {R"(limits_set { profile_bytes: 1 max_open_decisions: 2 })", 15},
       {R"(table_published { name: "t" version: 2 checksum: 3 rolled_back: true })", 16},
       {R"(learned_sums { policy: "p" dim: 1 gram: "\000\000\000\000\000\000\000\000" reward_x: "\000\000\000\000\000\000\000\000" })", 17},
+      {R"(released { placement: "p" policy: "q" mode: LIVE changes_placement: true report { placement: "p" } })", 18},
   };
-  static_assert(std::variant_size_v<Change> == 18);
+  static_assert(std::variant_size_v<Change> == 19);
   for (const auto& [text, index] : kinds) {
     v1::stored::LogRecord record = Parse<v1::stored::LogRecord>(text);
     record.set_sequence(7);

@@ -1,0 +1,91 @@
+#include "core/eval/paired_gain.h"
+
+#include <cmath>
+#include <utility>
+
+#include "absl/time/civil_time.h"
+#include "absl/time/time.h"
+
+namespace offerd {
+namespace {
+
+constexpr double kQuarterAlpha = 0.05;
+constexpr double kPi = 3.14159265358979323846;
+
+// Columns: decisions, live reward, candidate reward by ips; then for each slot weighted reward, weight, decisions that have it.
+enum Column : int { kDecisions, kLive, kCandidate, kNumColumns };
+
+}  // namespace
+
+PairedGain::PairedGain(int slots, bool snips) : slots_(slots), snips_(snips), sums_(kNumColumns + (snips ? 2 * slots : 0)) {}
+
+void PairedGain::Add(absl::Span<const double> weights, absl::Span<const double> rewards, std::optional<uint64_t> cluster) {
+  double* sums = cluster.has_value() ? sums_.Of(*cluster) : sums_.Next();
+  sums[kDecisions] += 1;
+  for (size_t l = 0; l < rewards.size(); ++l) {
+    sums[kLive] += rewards[l];
+    sums[kCandidate] += weights[l] * rewards[l];
+    if (!snips_) continue;
+    sums[kNumColumns + 2 * l] += weights[l] * rewards[l];
+    sums[kNumColumns + 2 * l + 1] += weights[l] - 1;  // so that the total over the decisions with the slot is that of W - 1
+  }
+  weights_.Add(weights.empty() ? 1 : weights.back());
+  ++decisions_;
+}
+
+std::vector<ColumnRatio> PairedGain::CandidateRatios() const {
+  if (!snips_) return {{kCandidate, kDecisions}};
+  std::vector<ColumnRatio> ratios;
+  for (int l = 0; l < slots_; ++l) ratios.push_back({kNumColumns + 2 * l, kNumColumns + 2 * l + 1});
+  return ratios;
+}
+
+std::optional<PairedGain::Estimate> PairedGain::Get() const {
+  if (sums_.size() < 2) return std::nullopt;
+  Estimate estimate;
+  // A ratio's denominator must be a column; the live reward enters with a minus, so the sums are turned into what the ratios need.
+  ClusterSums turned(sums_.width() + 1);
+  const int minus_live = sums_.width();
+  for (size_t c = 0; c < sums_.size(); ++c) {
+    double* to = turned.Next();
+    const absl::Span<const double> from = sums_[c];
+    for (int i = 0; i < sums_.width(); ++i) to[i] = from[static_cast<size_t>(i)];
+    // sum of W over all decisions, those without the slot counting 1: the mean is then over all of them
+    for (int l = 0; snips_ && l < slots_; ++l) to[kNumColumns + 2 * l + 1] += from[kDecisions];
+    to[minus_live] = -from[kLive];
+  }
+  const std::vector<double> totals = turned.Totals();
+  const std::vector<ColumnRatio> candidate = CandidateRatios();
+  const std::vector<ColumnRatio> live = {{kLive, kDecisions}};
+  std::vector<ColumnRatio> gain = candidate;
+  gain.push_back({minus_live, kDecisions});
+  estimate.gain = SumOfRatios(totals, gain);
+  if (!std::isfinite(estimate.gain)) return std::nullopt;
+  estimate.standard_error = std::sqrt(InfluenceVariance(turned, totals, gain));
+  estimate.candidate_reward = SumOfRatios(totals, candidate);
+  estimate.candidate_error = std::sqrt(InfluenceVariance(turned, totals, candidate));
+  estimate.live_reward = SumOfRatios(totals, live);
+  estimate.live_error = std::sqrt(InfluenceVariance(turned, totals, live));
+  estimate.effective_samples = weights_.effective_samples();
+  estimate.decisions = decisions_;
+  estimate.clusters = static_cast<int64_t>(sums_.size());
+  return estimate;
+}
+
+double AlphaOfAttempt(int attempt) { return kQuarterAlpha * 6 / (kPi * kPi * attempt * attempt); }
+
+double UpperNormalQuantile(double alpha) {
+  double low = 0, high = 40;
+  for (int i = 0; i < 200; ++i) {
+    const double middle = (low + high) / 2;
+    (0.5 * std::erfc(middle / std::sqrt(2.0)) > alpha ? low : high) = middle;
+  }
+  return (low + high) / 2;
+}
+
+int64_t QuarterOf(int64_t micros) {
+  const absl::CivilMonth month = absl::ToCivilMonth(absl::FromUnixMicros(micros), absl::UTCTimeZone());
+  return month.year() * 4 + (month.month() - 1) / 3;
+}
+
+}  // namespace offerd

@@ -1,0 +1,54 @@
+#include "core/rescore.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace offerd {
+
+absl::Status Rescorer::Probabilities(const RecordedChoice& choice, const RescoredPolicy& policy, std::vector<double>& probability) {
+  if (policy.model != nullptr &&
+      (policy.feature_fingerprint != choice.feature_fingerprint || choice.features.cols() != policy.model->dim())) {
+    return absl::FailedPreconditionError("recorded with other features than the policy's");
+  }
+  const size_t n = choice.candidate_ids.size();
+  order_.resize(n);
+  std::iota(order_.begin(), order_.end(), 0);
+  std::sort(order_.begin(), order_.end(), [&choice](int32_t a, int32_t b) {
+    return choice.candidate_ids[static_cast<size_t>(a)] < choice.candidate_ids[static_cast<size_t>(b)];
+  });
+  tie_rank_.resize(n);
+  for (size_t rank = 0; rank < n; ++rank) tie_rank_[static_cast<size_t>(order_[rank])] = static_cast<int32_t>(rank);
+  PolicyOnCandidates on;
+  on.placement = &placement_;
+  on.policy = policy.policy;
+  on.model = policy.model;
+  on.is_greedy = policy.is_greedy;
+  on.features = &choice.features;
+  on.tie_rank = tie_rank_;
+  on.fixed_rank = choice.fixed_ranks;
+  const SlateInput input = MakePolicySlate(on, choice.slots, scores_);
+  const bool has_rules = placement_.rules.AreInDraw();
+  if (has_rules) StartRules(choice, policy.model != nullptr);
+  const auto apply = [this, has_rules](absl::Span<const SlateSlot> slate, SlateChange& change) {
+    if (has_rules) rules_.Apply(slate, change);
+  };
+  ScoreSlate(input, apply, choice.shown, slate_, probability);
+  return absl::OkStatus();
+}
+
+void Rescorer::StartRules(const RecordedChoice& choice, bool adjusts_scores) {
+  offers_.clear();
+  for (const absl::string_view id : choice.candidate_ids) {
+    const OfferIndex index = state_.catalogue.FindOffer(id);
+    offers_.push_back(index == kNoOffer ? nullptr : &state_.catalogue.OfferAt(index));
+  }
+  SlateRulesInput input = RulesOnState(state_, placement_, choice.market);
+  input.offers = offers_;
+  input.ids = choice.candidate_ids;
+  input.mean = scores_.mean;
+  input.slots = choice.slots;
+  input.adjusts_scores = adjusts_scores;
+  rules_.Start(input);
+}
+
+}  // namespace offerd

@@ -1,0 +1,348 @@
+#include "store/policy_evidence.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/hash.h"
+#include "core/status_macros.h"
+#include "store/records.h"
+
+namespace offerd {
+namespace {
+
+constexpr absl::string_view kPopularity = "popularity";
+constexpr double kFewSamples = 100;
+constexpr double kTwoSided95 = 1.959963984540054;
+
+constexpr const char* kNoMatrix = "recorded without the matrix of all candidates (Placement.matrix_share)";
+constexpr const char* kStillOpen = "window and lateness are not over";
+constexpr const char* kEarly = "closed early for lack of room";
+
+// A policy to be valued, with what it has earned so far in each of reward, revenue and margin.
+struct Target {
+  std::string name;
+  RescoredPolicy policy;
+  const std::vector<std::string>* order = nullptr;  // of a fixed policy other than the placement's
+  std::vector<PairedGain> gains;
+};
+
+// Rescores decisions as they come, and joins the weights with the rewards when they close.
+class Valuer final : public DecisionVisitor {
+ public:
+  Valuer(const State& state, const Placement& placement, bool with_money)
+      : placement_(placement), rescorer_(state, placement), num_values_(with_money ? 3 : 1) {}
+
+  void AddTarget(std::string name, const RescoredPolicy& policy, const std::vector<std::string>* order = nullptr) {
+    Target& target = targets_.emplace_back();
+    target.name = std::move(name);
+    target.policy = policy;
+    target.order = order;
+    for (int i = 0; i < num_values_; ++i) target.gains.emplace_back(MaxSlots(), placement_.gate.snips);
+  }
+
+  bool Begin(const v1::stored::LogRecord& record) override {
+    const v1::stored::Decision& decision = record.decision();
+    RecordedChoice choice;
+    if (!ReadChoice(decision, choice)) return Exclude(kNoMatrix);
+    if (decision.slots().empty()) return Exclude("showed nothing");
+    Waiting waiting;
+    waiting.time = record.time_micros();
+    waiting.policy = decision.policy();
+    waiting.version = decision.model_version();
+    waiting.has_customer = !decision.customer_id().empty();
+    waiting.customer = StableHash(decision.customer_id());
+    const size_t slots = std::min<size_t>(choice.shown.size(), static_cast<size_t>(MaxSlots()));
+    const std::vector<int32_t> recorded_ranks = choice.fixed_ranks;
+    for (Target& target : targets_) {
+      if (target.order != nullptr) RankByOrder(*target.order, recorded_ranks, choice);
+      const absl::Status status = rescorer_.Probabilities(choice, target.policy, probability_);
+      if (target.order != nullptr) choice.fixed_ranks = recorded_ranks;
+      if (!status.ok()) return Exclude(std::string(status.message()).c_str());
+      double weight = 1;
+      for (size_t i = 0; i < slots; ++i) {
+        weight *= probability_[i] / decision.slots(static_cast<int>(i)).probability();
+        waiting.weights.push_back(weight);
+      }
+    }
+    waiting.slots = slots;
+    waiting_.emplace(record.sequence(), std::move(waiting));
+    return true;
+  }
+
+  void End(Sequence sequence, absl::Span<const SlotValues> values) override {
+    const auto found = waiting_.find(sequence);
+    const Waiting& waiting = found->second;
+    const std::optional<uint64_t> cluster = waiting.has_customer ? std::optional<uint64_t>(waiting.customer) : std::nullopt;
+    rewards_.resize(waiting.slots);
+    for (size_t t = 0; t < targets_.size(); ++t) {
+      const absl::Span<const double> weights = absl::MakeConstSpan(waiting.weights).subspan(t * waiting.slots, waiting.slots);
+      for (int k = 0; k < num_values_; ++k) {
+        for (size_t i = 0; i < waiting.slots; ++i) {
+          rewards_[i] = k == 0 ? values[i].reward : k == 1 ? values[i].revenue : values[i].margin;
+        }
+        targets_[t].gains[static_cast<size_t>(k)].Add(weights, rewards_, cluster);
+      }
+    }
+    Live& live = live_[waiting.policy];
+    live.first = live.decisions == 0 ? waiting.version : std::min(live.first, waiting.version);
+    live.last = std::max(live.last, waiting.version);
+    ++live.decisions;
+    from_ = num_valued_ == 0 ? waiting.time : std::min(from_, waiting.time);
+    to_ = num_valued_ == 0 ? waiting.time : std::max(to_, waiting.time);
+    ++num_valued_;
+    waiting_.erase(found);
+  }
+
+  template <typename Report>
+  void Describe(const HistoryCounts& counts, Report& report) const {
+    report.set_decisions(num_valued_);
+    if (num_valued_ > 0) {
+      *report.mutable_from() = ToTimestamp(from_);
+      *report.mutable_to() = ToTimestamp(to_);
+    }
+    for (const auto& [policy, live] : live_) {
+      v1::Release::Evidence::Live& added = *report.add_live();
+      added.set_policy(policy);
+      added.set_first_version(live.first);
+      added.set_last_version(live.last);
+      added.set_decisions(live.decisions);
+    }
+    std::map<std::string, int64_t> excluded = excluded_;
+    if (counts.open > 0) excluded[kStillOpen] += counts.open;
+    if (counts.early > 0) excluded[kEarly] += counts.early;
+    for (const auto& [reason, decisions] : excluded) {
+      v1::Release::Evidence::Excluded& added = *report.add_excluded();
+      added.set_reason(reason);
+      added.set_decisions(decisions);
+    }
+  }
+
+  const std::vector<Target>& targets() const { return targets_; }
+
+ private:
+  struct Waiting {
+    TimeMicros time = 0;
+    std::string policy;
+    uint64_t version = 0;
+    bool has_customer = false;
+    uint64_t customer = 0;
+    size_t slots = 0;
+    std::vector<double> weights;  // W_l of the first target, then of the next
+  };
+  struct Live {
+    uint64_t first = 0, last = 0;
+    int64_t decisions = 0;
+  };
+
+  int MaxSlots() const { return placement_.gate.slots > 0 ? std::min(placement_.gate.slots, placement_.slate_size) : placement_.slate_size; }
+
+  bool Exclude(const char* reason) {
+    ++excluded_[reason];
+    return false;
+  }
+
+  // The offers that the order names first, the rest as the placement's fixed policy had them.
+  static void RankByOrder(const std::vector<std::string>& order, const std::vector<int32_t>& recorded, RecordedChoice& choice) {
+    std::vector<std::pair<int64_t, int32_t>> places;  // (place, candidate)
+    for (size_t i = 0; i < choice.candidate_ids.size(); ++i) {
+      const auto at = std::find(order.begin(), order.end(), choice.candidate_ids[i]);
+      const int64_t place = at != order.end() ? at - order.begin() : int64_t{1} << 32 | recorded[i];
+      places.emplace_back(place, static_cast<int32_t>(i));
+    }
+    std::sort(places.begin(), places.end());
+    for (size_t rank = 0; rank < places.size(); ++rank) choice.fixed_ranks[static_cast<size_t>(places[rank].second)] = static_cast<int32_t>(rank);
+  }
+
+  const Placement& placement_;
+  Rescorer rescorer_;
+  const int num_values_;
+  std::vector<Target> targets_;
+  absl::flat_hash_map<Sequence, Waiting> waiting_;
+  std::map<std::string, int64_t> excluded_;
+  std::map<std::string, Live> live_;
+  int64_t num_valued_ = 0;
+  TimeMicros from_ = 0, to_ = 0;
+  // Scratch.
+  std::vector<double> probability_, rewards_;
+};
+
+RescoredPolicy ToRescored(const Candidate& candidate) {
+  RescoredPolicy policy;
+  policy.policy = candidate.policy == nullptr ? nullptr : &candidate.policy->policy;
+  if (candidate.published != nullptr) {
+    policy.model = &candidate.published->policy;
+    policy.feature_fingerprint = candidate.policy->encoder->fingerprint();
+  }
+  return policy;
+}
+
+const std::vector<std::string>* OrderOf(const Candidate& candidate) {
+  const bool is_other_order = candidate.policy != nullptr && candidate.policy->policy.kind == PolicyKind::kFixed &&
+                              candidate.policy->policy.name != candidate.on->placement.fixed_policy;
+  return is_other_order ? &candidate.policy->policy.order : nullptr;
+}
+
+// The only placement whose policy it is, or the only one there is.
+absl::StatusOr<std::string> GuessPlacement(const State& state, const std::string& policy) {
+  std::vector<std::string> with, all;
+  state.placements.ForEach([&](absl::string_view name, const std::shared_ptr<const PlacementState>& placement) {
+    all.emplace_back(name);
+    if (placement->placement.policy == policy) with.emplace_back(name);
+  });
+  if (with.size() == 1) return with.front();
+  if (all.size() == 1) return all.front();
+  return absl::InvalidArgumentError(absl::StrCat("placement: expected a name, since ", with.empty() ? all.size() : with.size(),
+                                                 " placements could be meant"));
+}
+
+absl::Status FindVersion(const PolicyState& policy, uint64_t version, Candidate& candidate) {
+  candidate.published = version != 0 || policy.kept.empty() ? nullptr : policy.kept.back();
+  if (version == 0 && candidate.published == nullptr) candidate.published = policy.in_force;
+  if (version != 0 && policy.in_force != nullptr && policy.in_force->record.version == version) candidate.published = policy.in_force;
+  for (const auto& kept : policy.kept) {
+    if (kept->record.version == version) candidate.published = kept;
+  }
+  if (candidate.published == nullptr) {
+    return absl::NotFoundError(absl::StrCat("version: no version ", version, " of ", policy.policy.name, " is kept (PublishPolicy keeps one)"));
+  }
+  candidate.version = candidate.published->record.version;
+  candidate.trained_until = candidate.published->record.included_sequence;
+  candidate.trained_until_time = candidate.published->record.reference_micros;
+  return absl::OkStatus();
+}
+
+void SetValue(double value, double standard_error, v1::PolicyEvaluation::Value& to) {
+  to.set_value(value);
+  to.set_lower_bound(value - kTwoSided95 * standard_error);
+  to.set_upper_bound(value + kTwoSided95 * standard_error);
+}
+
+void AddRow(const Target& target, bool is_live, v1::PolicyEvaluation& evaluation) {
+  v1::PolicyEvaluation::Row& row = *evaluation.add_rows();
+  row.set_policy(is_live ? "live" : target.name);
+  v1::PolicyEvaluation::Value* const values[] = {row.mutable_reward(), row.mutable_revenue(), row.mutable_margin()};
+  for (size_t k = 0; k < 3; ++k) {
+    const auto estimate = target.gains[k].Get();
+    if (!estimate.has_value()) {
+      if (k == 0) row.add_warnings("nothing to go by: fewer than two customers, or the policy would have shown nothing of what was shown");
+      continue;
+    }
+    if (is_live) {
+      SetValue(estimate->live_reward, estimate->live_error, *values[k]);
+    } else {
+      SetValue(estimate->candidate_reward, estimate->candidate_error, *values[k]);
+    }
+    if (k > 0) continue;
+    if (!is_live) SetValue(estimate->gain, estimate->standard_error, *row.mutable_gain());
+    row.set_effective_samples(is_live ? static_cast<double>(estimate->decisions) : estimate->effective_samples);
+    if (row.effective_samples() < kFewSamples) {
+      row.add_warnings(absl::StrCat("only ", static_cast<int64_t>(row.effective_samples()), " effective samples: the interval is not to be relied on"));
+    }
+  }
+}
+
+}  // namespace
+
+bool ReadChoice(const v1::stored::Decision& decision, RecordedChoice& choice) {
+  const int n = decision.candidate_ids_size();
+  if (n == 0 || decision.fixed_ranks_size() != n) return false;
+  choice.market = decision.request().market();
+  absl::flat_hash_map<absl::string_view, int32_t> rows;
+  for (int i = 0; i < n; ++i) {
+    choice.candidate_ids.push_back(decision.candidate_ids(i));
+    rows.emplace(decision.candidate_ids(i), i);
+  }
+  choice.fixed_ranks.assign(decision.fixed_ranks().begin(), decision.fixed_ranks().end());
+  choice.feature_fingerprint = decision.feature_fingerprint();
+  const auto matrix = BytesToFloats(decision.matrix(), "matrix");
+  if (!matrix.ok() || matrix->size() % n != 0) return false;
+  choice.features = Eigen::Map<const FloatRowMatrix>(matrix->data(), n, matrix->size() / n);
+  for (const v1::stored::Decision::Slot& slot : decision.slots()) {
+    const auto row = rows.find(slot.offer_id());
+    if (row == rows.end() || !(slot.probability() > 0)) return false;
+    choice.shown.push_back(row->second);
+  }
+  choice.slots = decision.slots_size();
+  return true;
+}
+
+absl::StatusOr<Candidate> FindCandidate(const State& state, const EvidenceQuestion& question) {
+  Candidate candidate;
+  candidate.placement = question.placement;
+  if (candidate.placement.empty()) {
+    ASSIGN_OR_RETURN(candidate.placement, GuessPlacement(state, question.policy));
+  }
+  candidate.on = state.FindPlacement(candidate.placement);
+  if (candidate.on == nullptr) return absl::NotFoundError(absl::StrCat("placement: no placement named '", candidate.placement, "'"));
+  candidate.policy = state.FindPolicy(question.policy);
+  if (candidate.policy == nullptr && question.policy != kPopularity) {
+    return absl::NotFoundError(absl::StrCat("policy: no policy named '", question.policy, "'"));
+  }
+  if (candidate.policy == nullptr && !candidate.on->placement.fixed_policy.empty()) {
+    return absl::InvalidArgumentError("policy: popularity's order is not in the log of a placement with a fixed policy of its own");
+  }
+  if (candidate.policy != nullptr && candidate.policy->encoder != nullptr) {
+    RETURN_IF_ERROR(FindVersion(*candidate.policy, question.version, candidate));
+  } else if (question.version != 0) {
+    return absl::NotFoundError("version: only linear policies have versions");
+  }
+  return candidate;
+}
+
+absl::StatusOr<v1::Release::Evidence> GatherEvidence(const Store& store, const State& state, const Candidate& candidate) {
+  const Placement& placement = candidate.on->placement;
+  Valuer valuer(state, placement, false);
+  valuer.AddTarget("candidate", ToRescored(candidate), OrderOf(candidate));
+  HistoryRange range;
+  range.placement = candidate.placement;
+  range.after = candidate.trained_until;
+  ASSIGN_OR_RETURN(const HistoryCounts counts, WalkDecisions(store, state, range, valuer));
+  v1::Release::Evidence evidence;
+  evidence.set_estimator(placement.gate.snips ? v1::ReleaseGate::SNIPS : v1::ReleaseGate::IPS);
+  evidence.set_floor(placement.gate.floor);
+  valuer.Describe(counts, evidence);
+  const auto estimate = valuer.targets().front().gains.front().Get();
+  if (!estimate.has_value()) return evidence;
+  evidence.set_gain(estimate->gain);
+  evidence.set_standard_error(estimate->standard_error);
+  evidence.set_candidate_reward(estimate->candidate_reward);
+  evidence.set_live_reward(estimate->live_reward);
+  evidence.set_effective_samples(estimate->effective_samples);
+  evidence.set_customers(estimate->clusters);
+  return evidence;
+}
+
+absl::StatusOr<v1::PolicyEvaluation> EvaluateFromLog(const Store& store, const State& state, const EvidenceQuestion& question) {
+  ASSIGN_OR_RETURN(const Candidate candidate, FindCandidate(state, question));
+  const Placement& placement = candidate.on->placement;
+  const PolicyState* fixed = placement.fixed_policy.empty() ? nullptr : state.FindPolicy(placement.fixed_policy);
+  Policy random;
+  random.kind = PolicyKind::kRandom;
+  Valuer valuer(state, placement, true);
+  valuer.AddTarget("candidate", ToRescored(candidate), OrderOf(candidate));
+  RescoredPolicy rescored;
+  rescored.policy = fixed == nullptr ? nullptr : &fixed->policy;
+  valuer.AddTarget("fixed", rescored);
+  if (candidate.published != nullptr) {
+    RescoredPolicy greedy = ToRescored(candidate);
+    greedy.is_greedy = true;
+    valuer.AddTarget("greedy", greedy);
+  }
+  rescored.policy = &random;
+  valuer.AddTarget("random", rescored);
+  HistoryRange range{candidate.placement, question.from, question.to, candidate.trained_until, true};
+  ASSIGN_OR_RETURN(const HistoryCounts counts, WalkDecisions(store, state, range, valuer));
+  v1::PolicyEvaluation evaluation;
+  evaluation.set_placement(candidate.placement);
+  evaluation.set_policy(question.policy);
+  evaluation.set_version(candidate.version);
+  if (candidate.trained_until > 0) *evaluation.mutable_trained_until() = ToTimestamp(candidate.trained_until_time);
+  valuer.Describe(counts, evaluation);
+  AddRow(valuer.targets().front(), true, evaluation);
+  for (const Target& target : valuer.targets()) AddRow(target, false, evaluation);
+  return evaluation;
+}
+
+}  // namespace offerd
