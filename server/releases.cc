@@ -44,6 +44,20 @@ int TestsInQuarter(const State& state, const std::string& placement, TimeMicros 
   }));
 }
 
+// The promotion or override to be taken back: each roll back takes back one, automatic returns are none. Null: none is left.
+const ReleaseHistory::Entry* LastStep(const State& state, const std::string& placement) {
+  const auto* history = state.releases.Find(placement);
+  if (history == nullptr) return nullptr;
+  std::vector<const ReleaseHistory::Entry*> steps;
+  for (const ReleaseHistory::Entry& entry : (*history)->entries) {
+    v1::Release release;
+    if (!entry.changed || !release.ParseFromString(entry.report)) continue;
+    if (release.kind() == v1::Release::PROMOTION || release.kind() == v1::Release::OVERRIDE) steps.push_back(&entry);
+    if (release.kind() == v1::Release::ROLL_BACK && !steps.empty()) steps.pop_back();
+  }
+  return steps.empty() ? nullptr : steps.back();
+}
+
 // Why the guard of a placement compares nothing; empty: it does.
 std::string GuardIsOffBecause(const State& state, const Placement& placement) {
   if (placement.mode != Mode::kLive) return "the placement is not live";
@@ -193,13 +207,9 @@ void Engine::RollBackPlacement(const v1::RollBackPlacementRequest& request, v1::
       [this, release](Writer::Plan& plan) -> absl::Status {
         const State& state = plan.fold().state();
         if (state.FindPlacement(release->placement()) == nullptr) return absl::NotFoundError("name: no such placement");
-        const auto* history = state.releases.Find(release->placement());
-        const ReleaseHistory::Entry* last = nullptr;
-        if (history != nullptr) {
-          for (const ReleaseHistory::Entry& entry : (*history)->entries) last = entry.changed ? &entry : last;
-        }
+        const ReleaseHistory::Entry* last = LastStep(state, release->placement());
         if (last == nullptr) {
-          return absl::FailedPreconditionError("name: nothing to go back to: no release has changed who answers this placement");
+          return absl::FailedPreconditionError("name: nothing to go back to: no promotion has changed who answers this placement");
         }
         release->set_policy(last->previous_policy);
         return PlanRelease(plan, static_cast<v1::Mode>(last->previous_mode), false, *release);

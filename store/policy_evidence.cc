@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "core/hash.h"
 #include "core/status_macros.h"
 #include "store/records.h"
@@ -237,6 +238,10 @@ void AddRow(const Target& target, bool is_live, v1::PolicyEvaluation& evaluation
     if (k > 0) continue;
     if (!is_live) SetValue(estimate->gain, estimate->standard_error, *row.mutable_gain());
     row.set_effective_samples(is_live ? static_cast<double>(estimate->decisions) : estimate->effective_samples);
+    if (!is_live && estimate->unsupported() > 0) {
+      row.add_warnings(absl::StrFormat("the log could not have shown %.1f %% of what the policy would, which counts as nothing: the share has to reach further",
+                                       100 * estimate->unsupported()));
+    }
     if (row.effective_samples() < kFewSamples) {
       row.add_warnings(absl::StrCat("only ", static_cast<int64_t>(row.effective_samples()), " effective samples: the interval is not to be relied on"));
     }
@@ -305,9 +310,11 @@ absl::StatusOr<v1::Release::Evidence> GatherEvidence(const Store& store, const S
   valuer.Describe(counts, evidence);
   const auto estimate = valuer.targets().front().gains.front().Get();
   if (!estimate.has_value()) return evidence;
-  evidence.set_gain(estimate->gain);
+  // What the log could not have shown counts with the lowest reward seen: without negative rewards it counts 0 already.
+  const double unseen = estimate->unsupported() * estimate->lowest_reward;
+  evidence.set_gain(estimate->gain + unseen);
   evidence.set_standard_error(estimate->standard_error);
-  evidence.set_candidate_reward(estimate->candidate_reward);
+  evidence.set_candidate_reward(estimate->candidate_reward + unseen);
   evidence.set_live_reward(estimate->live_reward);
   evidence.set_effective_samples(estimate->effective_samples);
   evidence.set_customers(estimate->clusters);

@@ -1,5 +1,6 @@
 #include "core/eval/paired_gain.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -12,8 +13,8 @@ namespace {
 constexpr double kQuarterAlpha = 0.05;
 constexpr double kPi = 3.14159265358979323846;
 
-// Columns: decisions, live reward, candidate reward by ips; then for each slot weighted reward, weight, decisions that have it.
-enum Column : int { kDecisions, kLive, kCandidate, kNumColumns };
+// Columns: decisions, live reward, candidate reward by ips, weight of the whole slate; then for each slot weighted reward, weight, decisions that have it.
+enum Column : int { kDecisions, kLive, kCandidate, kWeight, kNumColumns };
 
 }  // namespace
 
@@ -24,12 +25,15 @@ void PairedGain::Add(absl::Span<const double> weights, absl::Span<const double> 
   sums[kDecisions] += 1;
   for (size_t l = 0; l < rewards.size(); ++l) {
     sums[kLive] += rewards[l];
+    lowest_reward_ = std::min(lowest_reward_, rewards[l]);
     sums[kCandidate] += weights[l] * rewards[l];
     if (!snips_) continue;
     sums[kNumColumns + 2 * l] += weights[l] * rewards[l];
     sums[kNumColumns + 2 * l + 1] += weights[l] - 1;  // so that the total over the decisions with the slot is that of W - 1
   }
-  weights_.Add(weights.empty() ? 1 : weights.back());
+  const double weight = weights.empty() ? 1 : weights.back();
+  sums[kWeight] += weight;
+  weights_.Add(weight);
   ++decisions_;
 }
 
@@ -66,6 +70,10 @@ std::optional<PairedGain::Estimate> PairedGain::Get() const {
   estimate.candidate_error = std::sqrt(InfluenceVariance(turned, totals, candidate));
   estimate.live_reward = SumOfRatios(totals, live);
   estimate.live_error = std::sqrt(InfluenceVariance(turned, totals, live));
+  const std::vector<ColumnRatio> weight = {{kWeight, kDecisions}};
+  estimate.mean_weight = SumOfRatios(totals, weight);
+  estimate.mean_weight_error = std::sqrt(InfluenceVariance(turned, totals, weight));
+  estimate.lowest_reward = lowest_reward_;
   estimate.effective_samples = weights_.effective_samples();
   estimate.decisions = decisions_;
   estimate.clusters = static_cast<int64_t>(sums_.size());

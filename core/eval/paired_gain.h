@@ -28,6 +28,11 @@ class PairedGain {
     double candidate_error = 0;   // standard errors of those two
     double live_error = 0;
     double effective_samples = 0;  // (sum W)^2 / sum W^2, W of whole slates
+    // 1 in expectation, unless the log could not have shown part of what the target would: then less by that part.
+    double mean_weight = 0;
+    double mean_weight_error = 0;
+    double lowest_reward = 0;  // of a slot, at most 0
+    double unsupported() const { return mean_weight + 4 * mean_weight_error < 1 ? 1 - mean_weight : 0; }
     int64_t decisions = 0;
     int64_t clusters = 0;
   };
@@ -50,6 +55,7 @@ class PairedGain {
   ClusterSums sums_;
   WeightSummary weights_;
   int64_t decisions_ = 0;
+  double lowest_reward_ = 0;
 };
 
 // What attempt k (from 1) of one placement and quarter may err with, one-sided: .05 x 6 / (pi^2 k^2), together .05 however often one

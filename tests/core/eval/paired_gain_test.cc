@@ -112,6 +112,22 @@ TEST(PairedGainTest, WhatWouldDoTheSameGainsNothingForCertain) {
   }
 }
 
+// A target that is not in the log half of the time has a mean weight of one half.
+TEST(PairedGainTest, SaysWhatTheLogCouldNotHaveShown) {
+  Rng rng(5);
+  PairedGain gain(1, false);
+  for (int i = 0; i < 10'000; ++i) {
+    const double weight = rng.NextUniform() < 0.5 ? 1 : 0, reward = i % 10 == 0 ? -2 : 1;
+    gain.Add({&weight, 1}, {&reward, 1}, std::nullopt);
+  }
+  const PairedGain::Estimate estimate = *gain.Get();
+  EXPECT_NEAR(estimate.mean_weight, 0.5, 0.02);
+  EXPECT_NEAR(estimate.mean_weight_error, 0.005, 1e-4);
+  EXPECT_NEAR(estimate.unsupported(), 0.5, 0.02);
+  EXPECT_EQ(estimate.lowest_reward, -2);
+  EXPECT_EQ(EstimateOf(MakeLog(2000, 1, 6), 1, false).lowest_reward, 0);
+}
+
 TEST(PairedGainTest, NothingToGoBy) {
   PairedGain gain(1, false);
   EXPECT_FALSE(gain.Get().has_value());

@@ -175,6 +175,13 @@ TEST(EngineReleasesTest, AnOverrideNeedsNoEvidenceAndARollBackNeither) {
   EXPECT_EQ(shop.Home().mode(), v1::LIVE);
   ASSERT_EQ(shop.History().size(), 2);
   EXPECT_EQ(shop.History()[0].kind(), v1::Release::ROLL_BACK);
+  EXPECT_THAT(shop.RollBackPlacement(&release), StatusIs(absl::StatusCode::kFailedPrecondition, "nothing to go back to"));
+  ASSERT_OK(shop.Promote("only_o0", &release, "again"));
+  ASSERT_OK(shop.Promote("only_o5", &release, "and again"));
+  for (const char* policy : {"only_o0", "dice"}) {  // one step each
+    ASSERT_OK(shop.RollBackPlacement(&release));
+    EXPECT_EQ(shop.Home().policy(), policy);
+  }
 }
 
 TEST(EngineReleasesTest, ARequiredGateIsNotGoneAround) {
@@ -276,7 +283,7 @@ TEST(EngineReleasesTest, WhatCannotBeValuedIsCountedByReason) {
   ASSERT_OK(shop.SetPlacement(ReleaseShop::Placed("dice")));
   shop.Rank("open", "ann", kOpening + 20 * kMinute);
   shop.Status();  // it is written
-  const absl::StatusOr<v1::PolicyEvaluation> evaluation = shop.Evaluate("learn");
+  const absl::StatusOr<v1::PolicyEvaluation> evaluation = shop.Evaluate("only_o5");
   ASSERT_OK(evaluation);
   std::map<std::string, int64_t> excluded;
   for (const auto& part : evaluation->excluded()) excluded[part.reason()] = part.decisions();
@@ -328,6 +335,8 @@ TEST(EngineReleasesTest, TheGuardPutsTheFixedOrderBack) {
   shop.Trade(1);
   EXPECT_FALSE(shop.Status().guards(0).is_on());
   EXPECT_EQ(shop.Status().guards(0).off_because(), "the placement is not live");
+  v1::Release back;  // of a return there is no way back but a promotion
+  EXPECT_THAT(shop.RollBackPlacement(&back), StatusIs(absl::StatusCode::kFailedPrecondition, "nothing to go back to"));
 }
 
 TEST(EngineReleasesTest, TheGuardSaysWhyItIsOff) {
