@@ -33,6 +33,7 @@ Json Describe(const LoadResult& result, const LoadOptions& options, bool with_hi
   }
   out["seconds"] = result.seconds;
   out["ok"] = result.ok;
+  out["all_answered"] = result.all_answered;
   out["in_time"] = result.in_time;
   out["throughput"] = result.throughput();
   out["errors"] = Json::object();

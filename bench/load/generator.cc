@@ -249,6 +249,7 @@ class Generator {
 
   void Record(Call& call, int64_t now, bool is_counted) {
     const int64_t latency = now - call.due;
+    ++result_.all_answered;
     if (!call.status.ok()) {
       if (is_counted) ++result_.errors[call.status.error_code()];
     } else {
@@ -351,6 +352,7 @@ class StreamRun {
   void Acknowledged() {
     v1::FeedbackAcknowledgement& message = parsed_;
     ++result_.checked;
+    ++result_.all_answered;
     if (!ParseBytes(&acknowledgement_, &message) || message.client_sequence() != acknowledged_ + 1 || message.applied() != options_.traffic.events) {
       ++result_.poor;
     }

@@ -33,6 +33,7 @@ struct LoadResult {
   int64_t offered = 0;    // open loop: calls that were due in the window
   int64_t unsent = 0;     // of those, never sent
   int64_t ok = 0;         // answered OK within the window
+  int64_t all_answered = 0;  // with any code, warm-up and what came after the window included
   int64_t in_time = 0;    // of those, within the deadline since they were due; without a deadline all
   std::map<int, int64_t> errors;  // by gRPC code
   int64_t checked = 0;    // answers that were looked into, one in 64
