@@ -151,10 +151,10 @@ def resident_bytes(pid):
     return None
 
 
-def busy_seconds():
+def busy_seconds(with_nice=True):
     """Of all cores together; what the host takes away counts as well."""
     fields = list(map(int, pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]))
-    return (sum(fields[:3]) + sum(fields[5:8])) / TICKS
+    return (sum(fields[:3]) + sum(fields[5:8]) - (0 if with_nice else fields[1])) / TICKS
 
 
 class Offerd:
@@ -248,11 +248,12 @@ class Disturbance:
 
 
 def wait_for_quiet(limit, seconds):
+    """Until others leave the machine alone for a second; those with a nice value will give way."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        watch = Disturbance(None)
-        time.sleep(0.5)
-        if watch.share() <= limit:
+        before = busy_seconds(with_nice=False)
+        time.sleep(1)
+        if (busy_seconds(with_nice=False) - before) / os.cpu_count() <= limit:
             return
 
 
