@@ -151,10 +151,10 @@ def resident_bytes(pid):
     return None
 
 
-def busy_seconds(with_nice=True):
+def busy_seconds():
     """Of all cores together; what the host takes away counts as well."""
     fields = list(map(int, pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]))
-    return (sum(fields[:3]) + sum(fields[5:8]) - (0 if with_nice else fields[1])) / TICKS
+    return (sum(fields[:3]) + sum(fields[5:8])) / TICKS
 
 
 class Offerd:
@@ -248,12 +248,12 @@ class Disturbance:
 
 
 def wait_for_quiet(limit, seconds):
-    """Until others leave the machine alone for a second; those with a nice value will give way."""
+    """Until others leave the machine alone for a second. Nice ones count: with autogroups they give way to their own session only."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        before = busy_seconds(with_nice=False)
+        before = busy_seconds()
         time.sleep(1)
-        if (busy_seconds(with_nice=False) - before) / os.cpu_count() <= limit:
+        if (busy_seconds() - before) / os.cpu_count() <= limit:
             return
 
 
