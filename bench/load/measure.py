@@ -35,6 +35,7 @@ RATE = 10_000
 IN_FLIGHT = 32
 EVENTS, EVENT_BYTES = 100, 100
 TICKS = os.sysconf("SC_CLK_TCK")
+COMMIT = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 # Every fact that differs between customers or offers of the shop, and what keeps it within a few units.
 FACTS = {
@@ -468,9 +469,8 @@ def machine():
 
 def keep(name, result):
     """Into bench/results/load-COMMIT.json, beside the other cases of that commit."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
-    path = ROOT / f"bench/results/load-{commit}.json"
-    kept = json.loads(path.read_text()) if path.exists() else {"commit": commit, "machine": machine()}
+    path = ROOT / f"bench/results/load-{COMMIT}.json"
+    kept = json.loads(path.read_text()) if path.exists() else {"commit": COMMIT, "machine": machine()}
     kept[name] = {"measured": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), **result}
     path.write_text(json.dumps(kept, indent=1) + "\n")
 

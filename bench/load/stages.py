@@ -1,6 +1,6 @@
 """Where a request's time goes, by stage: `perf record --call-graph dwarf` of a server, sorted by what each sample was inside of.
 
-    perf record -F 499 --call-graph dwarf,12000 -o P -p PID -- sleep 10
+    perf record -F 499 --call-graph dwarf,12000 -o P -p PID -- sleep 10  # the software clock where there are no counters
     perf script -i P --inline -F comm,tid,ip,sym | python3 bench/load/stages.py [REQUESTS CPU_MICROS]
 
 The first rule that names a frame of the stack, from the innermost outwards in the order of the rules, takes the sample.
@@ -31,7 +31,15 @@ RULES = [
     ("hand record to writer", r"Writer::SubmitDecision"),
     ("decision metrics", r"RecordDecisionMetrics"),
     ("RankOffers: rest", r"Engine::RankOffers"),
+    # CrossSell and its like
+    ("lists: find items of the table in the catalogue", r"Catalogue::FindItem"),
+    ("lists: keep what may be shown", r"^Keep|MayShow|IsOnSale"),
+    ("lists: add up rows, take the top", r"CartScorer::"),
+    ("lists: ids to numbers", r"ItemIdsView::Find"),
+    ("lists: rest", r"offerd::AnswerList"),
+    ("lists: around", r"Engine::(CrossSell|SimilarItems|RecommendItems|RecommendNext)"),
     # writer
+    ("writer: look up event ids", r"Store::HasEvents|Writer::ReadSeen"),
     ("writer: serialise and frame", r"Store::Append.*|SerializeToString"),
     ("writer: RocksDB", r"rocksdb::|RocksKv"),
     ("writer: record to entry (FromProto)", r"offerd::FromProto"),
@@ -39,6 +47,9 @@ RULES = [
     ("writer: fold", r"Fold::Apply|Fold::FoldIn|LinearStatistics"),
     ("writer: publish state, sweep", r"PublishState|Snapshot<.*>::Sweep|Snapshot<.*>::Publish"),
     ("writer: free records", r"LogRecord::~LogRecord|~LogRecord"),
+    # feedback, what of it is no writer's stage
+    ("events: plan, or check and copy", r"Engine::SendFeedback|Engine::PlanEvent"),
+    ("stream of feedback", r"FeedbackStream::"),
     ("writer: rest", r"Writer::"),
     # gRPC
     ("parse request", r"ParseRequest"),
