@@ -328,7 +328,7 @@ def run_pairs(options, run_pair):
 
 
 def measure_calls(options, shop, folder, mix):
-    """Peak of a closed loop, then an open one at RATE, offerd and echo in turns."""
+    """Peak of a closed loop, then an open one at the rate, offerd and echo in turns."""
     dropped = []
 
     def run_one(make):
@@ -336,7 +336,7 @@ def measure_calls(options, shop, folder, mix):
         try:
             load(server, 1, "--mix", mix, "--in_flight", 8, warmup=0)  # models are published, memory is warm
             closed = load(server, options.seconds, "--mix", mix, "--in_flight", IN_FLIGHT)
-            opened = load(server, options.seconds, "--mix", mix, "--mode", "open", "--rate", RATE)
+            opened = load(server, options.seconds, "--mix", mix, "--mode", "open", "--rate", options.rate)
             dropped.append(server.dropped())
             return {"closed": closed, "open": opened, "resident_bytes": resident_bytes(server.pid)}
         finally:
@@ -353,7 +353,7 @@ def measure_calls(options, shop, folder, mix):
         pair["p50_ratio"] = a["open"]["latency_us"]["p50"] / b["open"]["latency_us"]["p50"]
         pair["text"] = (f"{a['closed']['throughput']:.0f} / {b['closed']['throughput']:.0f} a second = {pair['throughput_ratio']:.2f}, "
                         f"CPU {a['closed']['cpu_us']:.1f} / {b['closed']['cpu_us']:.1f} us = {pair['server_cpu_ratio']:.2f}, "
-                        f"p99 at {RATE}/s {a['open']['latency_us']['p99']:.0f} / {b['open']['latency_us']['p99']:.0f} us = {pair['p99_ratio']:.2f}")
+                        f"p99 at {options.rate}/s {a['open']['latency_us']['p99']:.0f} / {b['open']['latency_us']['p99']:.0f} us = {pair['p99_ratio']:.2f}")
         return pair
 
     pairs, disturbed = run_pairs(options, run_pair)
@@ -378,7 +378,7 @@ def measure_calls(options, shop, folder, mix):
         "p99_us": both(lambda x: x["open"]["latency_us"]["p99"]),
         "resident_bytes": both(lambda x: x["resident_bytes"]),
         "allocations": allocations,
-        "rate": RATE, "in_flight": IN_FLIGHT, "pairs": len(pairs), "disturbed_pairs": disturbed,
+        "rate": options.rate, "in_flight": IN_FLIGHT, "pairs": len(pairs), "disturbed_pairs": disturbed,
         "others": spread([p["others"] for p in pairs]),
     }
 
@@ -481,6 +481,7 @@ def main():
     arguments.add_argument("--json", action="store_true", help="one JSON object on standard output and nothing else")
     arguments.add_argument("--pairs", type=int, default=7)
     arguments.add_argument("--seconds", type=float, default=4, help="counted of each run")
+    arguments.add_argument("--rate", type=int, default=RATE, help="calls a second of the open loop")
     arguments.add_argument("--retries", type=int, default=3, help="more pairs in place of those that others disturbed")
     arguments.add_argument("--quiet", type=float, default=0.1, help="share of the machine that others may take")
     arguments.add_argument("--patience", type=float, default=60, help="seconds to wait for a quiet machine before each pair")
