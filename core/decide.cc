@@ -155,9 +155,10 @@ class Decider {
     // Popularity has no rules; the other policies have those of the placement as their base.
     const PolicyState* rules = policy_ == nullptr || policy_->policy.kind == PolicyKind::kFixed ? policy_ : fixed_;
     if (rules != nullptr) named = &rules->policy.order;
+    const Population::AsOf rates(state_.population, now_);
     for (DecideScratch::Row& row : scratch_.rows) {
       row.fixed_place = INT32_MAX;
-      row.fixed_rate = row.offer == nullptr ? 0 : state_.population.OfferRates(row.index, now_).slow;
+      row.fixed_rate = row.offer == nullptr ? 0 : rates.Offer(row.index).slow;
       if (named == nullptr || named->empty()) continue;
       const auto at = std::find(named->begin(), named->end(), row.id);
       if (at != named->end()) row.fixed_place = static_cast<int32_t>(at - named->begin());

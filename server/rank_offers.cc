@@ -102,7 +102,8 @@ absl::Status Engine::RankOffers(const v1::RankOffersRequest& message, v1::RankOf
   if (!is_recorded) return absl::OkStatus();
 
   RecordDecisionMetrics(scratch.decision);
-  auto record = std::make_unique<v1::stored::LogRecord>();
+  // The messages, strings and arrays of the record; what does not fit takes a further block.
+  RecordPtr record = MakeRecordOnArena(2048 + 128 * static_cast<size_t>(message.candidates_size()) + 160 * scratch.decision.slots.size());
   v1::stored::Decision& stored = *record->mutable_decision();
   FillDecisionRecord(scratch.decision, message, decision_id, seed, state.sequence, stored);
   stored.set_request_fingerprint(fingerprint);

@@ -38,19 +38,31 @@ TimeMicros KeptOpenFor(const State& state, const std::string& name, int64_t even
 
 }  // namespace
 
+RecordPtr MakeRecordOnArena(size_t bytes) {
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = bytes;
+  auto arena = std::make_unique<google::protobuf::Arena>(options);
+  auto* record = google::protobuf::Arena::CreateMessage<v1::stored::LogRecord>(arena.get());
+  return RecordPtr(record, RecordDeleter{std::move(arena)});
+}
+
 TimeMicros Writer::Plan::log_now() const {
   return writer_.config_.clock == ServerConfig::Clock::kWall ? now_ : std::max<TimeMicros>(fold().state().now, 0);
 }
 
 absl::StatusOr<Sequence> Writer::Plan::Log(v1::stored::LogRecord record, TimeMicros time, bool sync) {
+  return Log(RecordPtr(new v1::stored::LogRecord(std::move(record)), RecordDeleter{}), time, sync);
+}
+
+absl::StatusOr<Sequence> Writer::Plan::Log(RecordPtr record, TimeMicros time, bool sync) {
   const Sequence sequence = fold().state().sequence + 1;
-  record.set_sequence(sequence);
-  record.set_time_micros(time);
-  ASSIGN_OR_RETURN(const LogEntry entry, FromProto(record));
+  record->set_sequence(sequence);
+  record->set_time_micros(time);
+  ASSIGN_OR_RETURN(const LogEntry entry, FromProto(*record));
   const absl::Status applied = writer_.fold_->Apply(entry);
   CHECK(applied.ok());
-  if (record.has_event()) seen_.insert(record.event().event().event_id());
-  writer_.pending_.push_back(std::make_unique<v1::stored::LogRecord>(std::move(record)));
+  if (record->has_event()) seen_.insert(record->event().event().event_id());
+  writer_.pending_.push_back(std::move(record));
   const v1::stored::LogRecord* logged = writer_.pending_.back().get();
   if (logged->has_decision()) writer_.pending_decisions_.emplace(logged->decision().decision_id(), logged);
   writer_.pending_sync_ |= sync;
@@ -146,7 +158,7 @@ absl::Status Writer::Enqueue(Task task, bool is_bound) {
   return absl::OkStatus();
 }
 
-bool Writer::SubmitDecision(std::unique_ptr<v1::stored::LogRecord> record, TimeMicros time) {
+bool Writer::SubmitDecision(RecordPtr record, TimeMicros time) {
   if (!is_failing()) {
     const int64_t bytes = static_cast<int64_t>(record->ByteSizeLong());
     absl::MutexLock lock(&mu_);
@@ -269,7 +281,7 @@ void Writer::Process(std::vector<Queued>& batch) {
   ReadSeen(batch, plan);
   for (Queued& queued : batch) {
     if (queued.decision != nullptr) {
-      const auto logged = plan.Log(std::move(*queued.decision), queued.decision_time,
+      const auto logged = plan.Log(std::move(queued.decision), queued.decision_time,
                                    config_.durability == ServerConfig::Durability::kSynced);
       CHECK(logged.ok());
     }

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include <google/protobuf/arena.h>
+
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -24,6 +26,16 @@
 #include "store/store.h"
 
 namespace offerd {
+
+// A log record, on an arena of its own where it has many parts: then one allocation makes it and one frees it.
+struct RecordDeleter {
+  std::unique_ptr<google::protobuf::Arena> arena;  // null: the record is on the heap
+  void operator()(v1::stored::LogRecord* record) const {
+    if (arena == nullptr) delete record;
+  }
+};
+using RecordPtr = std::unique_ptr<v1::stored::LogRecord, RecordDeleter>;
+RecordPtr MakeRecordOnArena(size_t bytes);  // bytes: about what it will take
 
 // The one writer: takes tasks in order, turns them into log records, folds them in, writes them with one group commit,
 // publishes the new state, and only then answers. So an answer means durable and in force, and log order is fold order.
@@ -45,6 +57,7 @@ class Writer {
     TimeMicros log_now() const;
     // Appends the record at the next log position and folds it in. An error means that nothing was logged.
     absl::StatusOr<Sequence> Log(v1::stored::LogRecord record, TimeMicros time, bool sync);
+    absl::StatusOr<Sequence> Log(RecordPtr record, TimeMicros time, bool sync);
     bool IsSeen(const std::string& event_id) const;  // in the store or earlier in this batch
     // Its entry in the store is damaged, so nobody knows whether it was seen: the event must not count.
     bool IsUnreadable(const std::string& event_id) const { return unreadable_.contains(event_id); }
@@ -87,7 +100,7 @@ class Writer {
   // reached, nor refused while the store fails: `finish` always runs on the writer's thread. Unavailable once it has stopped.
   absl::Status SubmitUpkeep(Task task);
   // Without an answer: false, and counted, when there is no room.
-  bool SubmitDecision(std::unique_ptr<v1::stored::LogRecord> record, TimeMicros time);
+  bool SubmitDecision(RecordPtr record, TimeMicros time);
 
   bool is_failing() const { return is_failing_.load(std::memory_order_relaxed); }
   std::string store_error() const;
@@ -106,7 +119,7 @@ class Writer {
     TimeMicros submitted = 0;
     TimeMicros decision_time = 0;
     int64_t bytes = 0;
-    std::unique_ptr<v1::stored::LogRecord> decision;  // or:
+    RecordPtr decision;  // or:
     Task task;
     absl::Status refusal = absl::OkStatus();  // the task is not planned, and told why
 
@@ -139,7 +152,7 @@ class Writer {
 
   // Writer thread only (Start hands over).
   std::unique_ptr<Fold> fold_;
-  std::vector<std::unique_ptr<v1::stored::LogRecord>> pending_;  // folded, not yet written
+  std::vector<RecordPtr> pending_;  // folded, not yet written
   absl::flat_hash_map<absl::string_view, const v1::stored::LogRecord*> pending_decisions_;  // of pending_, by id
   bool pending_sync_ = false;
   std::map<std::string, Due> schedules_;  // by policy: when it may be published again

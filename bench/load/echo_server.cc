@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/config.h"
@@ -104,6 +105,7 @@ int Serve(const std::string& listen, int queues) {
 }  // namespace offerd
 
 int main(int argc, char** argv) {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);  // as offerd
   std::string listen = "127.0.0.1:0";
   int queues = 1;
   for (int i = 1; i + 1 < argc; i += 2) {

@@ -129,8 +129,8 @@ float ToColumn(double value) {
 
 bool IsNumber(const Fact& fact) { return fact.kind == Fact::Kind::kNumber && !std::isnan(fact.number); }
 
-double Transformed(const Feature& feature, double x) {
-  switch (feature.transform) {
+double Transformed(Transform transform, double scale, double x) {
+  switch (transform) {
     case Transform::kIdentity:
       return x;
     case Transform::kLog1p:
@@ -138,7 +138,7 @@ double Transformed(const Feature& feature, double x) {
     case Transform::kSqrt:
       return std::sqrt(x);
     case Transform::kExpDecay:
-      return std::exp(-x / feature.scale);
+      return std::exp(-x / scale);
   }
   return x;
 }
@@ -185,6 +185,7 @@ absl::Status Encoder::Add(const Feature& feature) {
   if (!IsName(feature.name)) return Invalid(feature, absl::StrCat("a name is ", kNameRule));
   if (FindBlock(feature.name) >= 0) return Invalid(feature, "the name is used twice");
   Block block;
+  block.kind = feature.kind;
   block.feature = static_cast<int>(blocks_.size());
   block.begin = dim();
   std::vector<std::string> names;
@@ -202,6 +203,10 @@ absl::Status Encoder::Add(const Feature& feature) {
       RETURN_IF_ERROR(CheckNumeric(feature));
       block.size = 1;
       block.is_hidden = feature.only_in_crosses;
+      block.transform = feature.transform;
+      block.scale = feature.scale;
+      block.multiplier = feature.multiplier;
+      block.missing_value = feature.missing_value;
       block.min = feature.min;
       block.max = feature.max;
       if ((feature.transform == Transform::kLog1p && feature.min <= -1) ||
@@ -305,33 +310,32 @@ int Encoder::OneHotColumn(const Block& block, const Fact& fact) {
   return -1;
 }
 
-double Encoder::NumericValue(const Block& block, const Fact& fact) const {
-  const Feature& feature = list_.features[block.feature];
-  if (!IsNumber(fact)) return feature.missing_value;
-  return Transformed(feature, std::clamp(fact.number, block.min, block.max)) * feature.multiplier;
+float Encoder::NumericColumn(const Block& block, const Fact& fact) {
+  if (!IsNumber(fact)) return ToColumn(block.missing_value);
+  return ToColumn(Transformed(block.transform, block.scale, std::clamp(fact.number, block.min, block.max)) * block.multiplier);
 }
 
 void Encoder::EncodeRow(absl::Span<const Fact> facts, absl::Span<float> row) const {
   CHECK(facts.size() == facts_.size() && row.size() == column_names_.size());
   for (const Block& block : blocks_) {
     if (block.is_hidden) continue;
-    const Feature& feature = list_.features[block.feature];
-    const absl::Span<float> columns = row.subspan(block.begin, block.size);
-    if (feature.kind != Feature::Kind::kCross) std::fill(columns.begin(), columns.end(), 0.0f);
-    switch (feature.kind) {
+    float* columns = row.data() + block.begin;
+    switch (block.kind) {
       case Feature::Kind::kConstant:
         columns[0] = 1;
         break;
       case Feature::Kind::kNumeric:
-        columns[0] = ToColumn(NumericValue(block, facts[block.fact]));
+        columns[0] = NumericColumn(block, facts[static_cast<size_t>(block.fact)]);
         break;
       case Feature::Kind::kOneHot:
-        if (const int column = OneHotColumn(block, facts[block.fact]); column >= 0) columns[column] = 1;
+        std::fill_n(columns, block.size, 0.0f);
+        if (const int column = OneHotColumn(block, facts[static_cast<size_t>(block.fact)]); column >= 0) columns[column] = 1;
         break;
       case Feature::Kind::kBucket:
-        if (const Fact& fact = facts[block.fact]; IsNumber(fact)) {
-          columns[std::upper_bound(feature.boundaries.begin(), feature.boundaries.end(), fact.number) -
-                  feature.boundaries.begin()] = 1;
+        std::fill_n(columns, block.size, 0.0f);
+        if (const Fact& fact = facts[static_cast<size_t>(block.fact)]; IsNumber(fact)) {
+          const std::vector<double>& boundaries = list_.features[static_cast<size_t>(block.feature)].boundaries;
+          columns[std::upper_bound(boundaries.begin(), boundaries.end(), fact.number) - boundaries.begin()] = 1;
         }
         break;
       case Feature::Kind::kCross:
@@ -344,13 +348,18 @@ void Encoder::EncodeRow(absl::Span<const Fact> facts, absl::Span<float> row) con
 Encoder::Hidden Encoder::HiddenColumns(const Block& block, absl::Span<const Fact> facts) const {
   if (!block.is_hidden) return {};
   const Fact& fact = facts[block.fact];
-  if (list_.features[block.feature].kind == Feature::Kind::kNumeric) return {0, ToColumn(NumericValue(block, fact))};
+  if (block.kind == Feature::Kind::kNumeric) return {0, NumericColumn(block, fact)};
   return {OneHotColumn(block, fact), 1};
 }
 
 void Encoder::EncodeCross(const Block& block, absl::Span<const Fact> facts, absl::Span<float> row) const {
   const Block& left = blocks_[block.left];
   const Block& right = blocks_[block.right];
+  if (left.size == 1 && right.size == 1 && !left.is_hidden && !right.is_hidden) {  // the usual one
+    const double factor = row[static_cast<size_t>(left.begin)];
+    row[static_cast<size_t>(block.begin)] = factor == 0 ? 0.0f : ToColumn(factor * row[static_cast<size_t>(right.begin)]);
+    return;
+  }
   const Hidden of_left = HiddenColumns(left, facts);
   const Hidden of_right = HiddenColumns(right, facts);
   const auto value = [&row](const Block& of, const Hidden& hidden, int column) -> double {

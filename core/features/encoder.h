@@ -47,14 +47,17 @@ class Encoder {
     bool is_number = false;  // text is the shortest decimal text of `number`
     int column = 0;
   };
-  struct Block {  // the columns of one feature
+  struct Block {  // the columns of one feature, with all that a row needs of it
+    Feature::Kind kind = Feature::Kind::kConstant;
+    Transform transform = Transform::kIdentity;
+    bool is_hidden = false;  // numeric and one-hot: only crosses read it
     int feature = 0;
     int fact = -1;
     int begin = 0, size = 0;
-    double min = 0, max = 0;    // numeric, after the bounds of the transform
-    std::vector<Value> values;  // one-hot, sorted by text
+    double min = 0, max = 0;  // numeric, after the bounds of the transform, as are the next
+    double scale = 1, multiplier = 1, missing_value = 0;
     int left = -1, right = -1;  // cross: blocks
-    bool is_hidden = false;     // numeric and one-hot: only crosses read it
+    std::vector<Value> values;  // one-hot, sorted by text
   };
 
   Encoder() = default;
@@ -62,7 +65,7 @@ class Encoder {
   absl::Status AddCross(const Feature& feature, Block& block);
   int FactIndex(const FactName& name);
   int FindBlock(absl::string_view name) const;
-  double NumericValue(const Block& block, const Fact& fact) const;
+  static float NumericColumn(const Block& block, const Fact& fact);
   static int OneHotColumn(const Block& block, const Fact& fact);  // -1: none
   struct Hidden {  // the one column of a hidden block that is not zero
     int column = -1;

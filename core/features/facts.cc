@@ -263,9 +263,10 @@ void FactPlan::FillCandidate(const FactSources& sources, OfferIndex index, const
       }
     }
     if (reads_rates_) {
-      view.offer_rates = sources.population->OfferRates(index, sources.now);
-      view.category_rates = sources.population->NameRates(offer->category, sources.now);
-      view.brand_rates = sources.population->NameRates(offer->brand, sources.now);
+      const Population::AsOf rates(*sources.population, sources.now);
+      view.offer_rates = rates.Offer(index);
+      view.category_rates = rates.Name(offer->category);
+      view.brand_rates = rates.Name(offer->brand);
     }
   }
   for (size_t i = 0; i < readers_.size(); ++i) {

@@ -7,8 +7,31 @@
 namespace offerd {
 namespace {
 
-double DayDecay(int64_t days, double half_life_days) {
-  return days <= 0 ? 1 : std::exp2(-static_cast<double>(days) / half_life_days);
+// Powers for the days that are asked for all the time, by the same function as those beyond.
+class DecayTable {
+ public:
+  explicit DecayTable(double half_life_days) : half_life_days_(half_life_days) {
+    for (size_t i = 0; i < kDays; ++i) powers_[i] = Power(static_cast<int64_t>(i));
+  }
+  double At(int64_t days) const {
+    if (days <= 0) return 1;
+    return days < static_cast<int64_t>(kDays) ? powers_[static_cast<size_t>(days)] : Power(days);
+  }
+
+ private:
+  static constexpr size_t kDays = 512;
+  double Power(int64_t days) const { return std::exp2(-static_cast<double>(days) / half_life_days_); }
+  const double half_life_days_;
+  double powers_[kDays];
+};
+
+double SlowDecay(int64_t days) {
+  static const DecayTable table(kSlowHalfLifeDays);
+  return table.At(days);
+}
+double FastDecay(int64_t days) {
+  static const DecayTable table(kFastHalfLifeDays);
+  return table.At(days);
 }
 
 // The distinct offers (first) and names (second) that a list of items stands for, ascending.
@@ -35,21 +58,21 @@ void DayCount::Add(int64_t on_day, uint32_t count) {
   const bool empty = today == 0 && slow == 0 && fast == 0;
   if (empty || on_day > day) {
     if (!empty) {
-      slow = (slow + today) * DayDecay(on_day - day, kSlowHalfLifeDays);
-      fast = (fast + today) * DayDecay(on_day - day, kFastHalfLifeDays);
+      slow = (slow + today) * SlowDecay(on_day - day);
+      fast = (fast + today) * FastDecay(on_day - day);
     }
     day = on_day;
     today = count;
   } else if (on_day == day) {
     today += count;
   } else {
-    slow += count * DayDecay(day - on_day, kSlowHalfLifeDays);
-    fast += count * DayDecay(day - on_day, kFastHalfLifeDays);
+    slow += count * SlowDecay(day - on_day);
+    fast += count * FastDecay(day - on_day);
   }
 }
 
-double DayCount::Slow(int64_t on_day) const { return (slow + today) * DayDecay(on_day - day, kSlowHalfLifeDays); }
-double DayCount::Fast(int64_t on_day) const { return (fast + today) * DayDecay(on_day - day, kFastHalfLifeDays); }
+double DayCount::Slow(int64_t on_day) const { return (slow + today) * SlowDecay(on_day - day); }
+double DayCount::Fast(int64_t on_day) const { return (fast + today) * FastDecay(on_day - day); }
 
 void Population::AddVisit(TimeMicros time, bool begins, absl::Span<const ItemIndex> touched, absl::Span<const ItemIndex> held,
                           const Catalogue& catalogue) {
@@ -102,23 +125,23 @@ void Population::RecountOffers(const std::vector<OfferIndex>& offers, const Cata
   }
 }
 
-Population::Rates Population::RatesOf(const DayCount* count, TimeMicros now) const {
+Population::AsOf::AsOf(const Population& population, TimeMicros now)
+    : population_(population), day_(DayOf(now)), slow_(population.visits_.Slow(day_)), fast_(population.visits_.Fast(day_)) {}
+
+Population::Rates Population::AsOf::RatesOf(const DayCount* count) const {
   if (count == nullptr) return {};
-  const int64_t day = DayOf(now);
-  const double slow = visits_.Slow(day);
-  const double fast = visits_.Fast(day);
   Rates rates;
-  if (slow > 0) rates.slow = std::min(1.0, count->Slow(day) / slow);
-  if (fast > 0) rates.fast = std::min(1.0, count->Fast(day) / fast);
+  if (slow_ > 0) rates.slow = std::min(1.0, count->Slow(day_) / slow_);
+  if (fast_ > 0) rates.fast = std::min(1.0, count->Fast(day_) / fast_);
   return rates;
 }
 
-Population::Rates Population::OfferRates(OfferIndex index, TimeMicros now) const {
-  return RatesOf(offers_.Find(static_cast<size_t>(index)), now);
+Population::Rates Population::AsOf::Offer(OfferIndex index) const {
+  return RatesOf(population_.offers_.Find(static_cast<size_t>(index)));
 }
 
-Population::Rates Population::NameRates(NameIndex index, TimeMicros now) const {
-  return index == kNoName ? Rates{} : RatesOf(names_.Find(static_cast<size_t>(index)), now);
+Population::Rates Population::AsOf::Name(NameIndex index) const {
+  return index == kNoName ? Rates{} : RatesOf(population_.names_.Find(static_cast<size_t>(index)));
 }
 
 void Population::Restore(int kind, uint32_t index, const DayCount& count) {

@@ -47,8 +47,21 @@ class Population {
   // Counts anew, from the kept visits of all customers, what the named offers would have counted.
   void RecountOffers(const std::vector<OfferIndex>& offers, const Catalogue& catalogue, const PersistentMap<Profile>& customers);
 
-  Rates OfferRates(OfferIndex index, TimeMicros now) const;
-  Rates NameRates(NameIndex index, TimeMicros now) const;  // category or brand
+  // The rates as of one day; what they share is worked out once. The population outlives it and stays as it is.
+  class AsOf {
+   public:
+    AsOf(const Population& population, TimeMicros now);
+    Rates Offer(OfferIndex index) const;
+    Rates Name(NameIndex index) const;  // category or brand
+
+   private:
+    Rates RatesOf(const DayCount* count) const;
+    const Population& population_;
+    const int64_t day_;
+    const double slow_, fast_;  // all visits
+  };
+  Rates OfferRates(OfferIndex index, TimeMicros now) const { return AsOf(*this, now).Offer(index); }
+  Rates NameRates(NameIndex index, TimeMicros now) const { return AsOf(*this, now).Name(index); }
 
   const DayCount& visits() const { return visits_; }
   const PersistentVector<DayCount>& offers() const { return offers_; }
@@ -56,8 +69,6 @@ class Population {
   void Restore(int kind, uint32_t index, const DayCount& count);  // kind as in stored.BaseDayCounts
 
  private:
-  Rates RatesOf(const DayCount* count, TimeMicros now) const;
-
   DayCount visits_;
   PersistentVector<DayCount> offers_;  // by OfferIndex
   PersistentVector<DayCount> names_;   // by NameIndex

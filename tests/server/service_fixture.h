@@ -134,8 +134,10 @@ class ServiceTest : public ::testing::Test {
     v1::ActivateResponse response;
     return v1::OfferService::NewStub(channel_)->Activate(&context, {}, &response);
   }
-  grpc::Status RankOffers(const v1::RankOffersRequest& request, v1::RankOffersResponse* response) {
+  grpc::Status RankOffers(const v1::RankOffersRequest& request, v1::RankOffersResponse* response,
+                          absl::Duration within = absl::InfiniteDuration()) {
     grpc::ClientContext context;
+    if (within != absl::InfiniteDuration()) context.set_deadline(absl::ToChronoTime(absl::Now() + within));
     return v1::OfferService::NewStub(channel_)->RankOffers(&context, request, response);
   }
   grpc::Status RankOffers() {
