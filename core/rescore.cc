@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/status_macros.h"
+
 namespace offerd {
 
-absl::Status Rescorer::Probabilities(const RecordedChoice& choice, const RescoredPolicy& policy, std::vector<double>& probability) {
+absl::StatusOr<SlateInput> Rescorer::Prepare(const RecordedChoice& choice, const RescoredPolicy& policy) {
   if (policy.model != nullptr &&
       (policy.feature_fingerprint != choice.feature_fingerprint || choice.features.cols() != policy.model->dim())) {
     return absl::FailedPreconditionError("recorded with other features than the policy's");
@@ -26,7 +28,19 @@ absl::Status Rescorer::Probabilities(const RecordedChoice& choice, const Rescore
   on.features = &choice.features;
   on.tie_rank = tie_rank_;
   on.fixed_rank = choice.fixed_ranks;
-  const SlateInput input = MakePolicySlate(on, choice.slots, scores_);
+  return MakePolicySlate(on, choice.slots, scores_);
+}
+
+absl::Status Rescorer::FirstSlot(const RecordedChoice& choice, const RescoredPolicy& policy, std::vector<double>& probability) {
+  ASSIGN_OR_RETURN(const SlateInput input, Prepare(choice, policy));
+  probability.resize(choice.candidate_ids.size());
+  explorer_probability_.resize(probability.size());
+  SlotDistribution(input, 0, {}, slate_, absl::MakeSpan(probability), absl::MakeSpan(explorer_probability_));
+  return absl::OkStatus();
+}
+
+absl::Status Rescorer::Probabilities(const RecordedChoice& choice, const RescoredPolicy& policy, std::vector<double>& probability) {
+  ASSIGN_OR_RETURN(const SlateInput input, Prepare(choice, policy));
   const bool has_rules = placement_.rules.AreInDraw();
   if (has_rules) StartRules(choice, policy.model != nullptr);
   const auto apply = [this, has_rules](absl::Span<const SlateSlot> slate, SlateChange& change) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/learn/state.h"
@@ -42,7 +43,11 @@ class Rescorer {
   // Each slot's probability given the slots before it. FailedPrecondition where the policy's features are others than those recorded.
   absl::Status Probabilities(const RecordedChoice& choice, const RescoredPolicy& policy, std::vector<double>& probability);
 
+  // Of every candidate in the first slot, as if the placement had no rules inside the draw. Errors as above.
+  absl::Status FirstSlot(const RecordedChoice& choice, const RescoredPolicy& policy, std::vector<double>& probability);
+
  private:
+  absl::StatusOr<SlateInput> Prepare(const RecordedChoice& choice, const RescoredPolicy& policy);
   void StartRules(const RecordedChoice& choice, bool adjusts_scores);
 
   const State& state_;
@@ -52,6 +57,7 @@ class Rescorer {
   SlateRulesHook rules_;
   std::vector<int32_t> order_, tie_rank_;
   std::vector<const CatalogueOffer*> offers_;
+  std::vector<double> explorer_probability_;
 };
 
 }  // namespace offerd

@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "core/hash.h"
 #include "core/status_macros.h"
+#include "store/doubly_robust.h"
 #include "store/records.h"
 
 namespace offerd {
@@ -33,7 +34,10 @@ struct Target {
 class Valuer final : public DecisionVisitor {
  public:
   Valuer(const State& state, const Placement& placement, bool with_money)
-      : placement_(placement), rescorer_(state, placement), num_values_(with_money ? 3 : 1) {}
+      : placement_(placement),
+        rescorer_(state, placement),
+        num_values_(with_money ? 3 : 1),
+        is_modelled_(with_money && MaxSlots() == 1 && !placement.rules.AreInDraw()) {}
 
   void AddTarget(std::string name, const RescoredPolicy& policy, const std::vector<std::string>* order = nullptr) {
     Target& target = targets_.emplace_back();
@@ -68,6 +72,10 @@ class Valuer final : public DecisionVisitor {
       }
     }
     waiting.slots = slots;
+    if (is_modelled_ && choice.features.cols() > 0) {
+      const absl::Status modelled = Model(choice, waiting);
+      if (!modelled.ok()) return Exclude(std::string(modelled.message()).c_str());
+    }
     waiting_.emplace(record.sequence(), std::move(waiting));
     return true;
   }
@@ -85,6 +93,11 @@ class Valuer final : public DecisionVisitor {
         }
         targets_[t].gains[static_cast<size_t>(k)].Add(weights, rewards_, cluster);
       }
+    }
+    if (waiting.x.size() > 0) {
+      DoublyRobust::Decision decision{waiting.has_customer ? waiting.customer : MixHash(sequence, 1), waiting.x, waiting.mean_x,
+                                      waiting.weights, values[0].reward};
+      doubly_robust_.Add(std::move(decision));
     }
     Live& live = live_[waiting.policy];
     live.first = live.decisions == 0 ? waiting.version : std::min(live.first, waiting.version);
@@ -121,6 +134,7 @@ class Valuer final : public DecisionVisitor {
   }
 
   const std::vector<Target>& targets() const { return targets_; }
+  const DoublyRobust& doubly_robust() const { return doubly_robust_; }
 
  private:
   struct Waiting {
@@ -131,6 +145,8 @@ class Valuer final : public DecisionVisitor {
     uint64_t customer = 0;
     size_t slots = 0;
     std::vector<double> weights;  // W_l of the first target, then of the next
+    Eigen::VectorXf x;            // of the shown offer, where rewards are modelled
+    Eigen::MatrixXf mean_x;       // of each target
   };
   struct Live {
     uint64_t first = 0, last = 0;
@@ -138,6 +154,25 @@ class Valuer final : public DecisionVisitor {
   };
 
   int MaxSlots() const { return placement_.gate.slots > 0 ? std::min(placement_.gate.slots, placement_.slate_size) : placement_.slate_size; }
+
+  // What each target would show on average.
+  absl::Status Model(RecordedChoice& choice, Waiting& waiting) {
+    waiting.x = choice.features.row(choice.shown.front()).transpose();
+    waiting.mean_x.resize(static_cast<Eigen::Index>(targets_.size()), choice.features.cols());
+    const std::vector<int32_t> recorded_ranks = choice.fixed_ranks;
+    for (size_t t = 0; t < targets_.size(); ++t) {
+      if (targets_[t].order != nullptr) RankByOrder(*targets_[t].order, recorded_ranks, choice);
+      const absl::Status status = rescorer_.FirstSlot(choice, targets_[t].policy, probability_);
+      choice.fixed_ranks = recorded_ranks;
+      if (!status.ok()) return status;
+      Eigen::RowVectorXd mean = Eigen::RowVectorXd::Zero(choice.features.cols());
+      for (size_t i = 0; i < probability_.size(); ++i) {
+        if (probability_[i] > 0) mean += probability_[i] * choice.features.row(static_cast<Eigen::Index>(i)).cast<double>();
+      }
+      waiting.mean_x.row(static_cast<Eigen::Index>(t)) = mean.cast<float>();
+    }
+    return absl::OkStatus();
+  }
 
   bool Exclude(const char* reason) {
     ++excluded_[reason];
@@ -159,6 +194,8 @@ class Valuer final : public DecisionVisitor {
   const Placement& placement_;
   Rescorer rescorer_;
   const int num_values_;
+  const bool is_modelled_;
+  DoublyRobust doubly_robust_;
   std::vector<Target> targets_;
   absl::flat_hash_map<Sequence, Waiting> waiting_;
   std::map<std::string, int64_t> excluded_;
@@ -245,6 +282,20 @@ void AddRow(const Target& target, bool is_live, v1::PolicyEvaluation& evaluation
     if (row.effective_samples() < kFewSamples) {
       row.add_warnings(absl::StrCat("only ", static_cast<int64_t>(row.effective_samples()), " effective samples: the interval is not to be relied on"));
     }
+  }
+}
+
+// The same policies by a second estimator, which leans on a model of rewards as well.
+void AddDoublyRobustRows(const Valuer& valuer, v1::PolicyEvaluation& evaluation) {
+  const auto values = valuer.doubly_robust().Values();
+  if (!values.has_value()) return;
+  for (size_t t = 0; t < values->size(); ++t) {
+    const DoublyRobust::Value& value = (*values)[t];
+    v1::PolicyEvaluation::Row& row = *evaluation.add_rows();
+    row.set_policy(absl::StrCat(valuer.targets()[t].name, ", doubly robust"));
+    SetValue(value.reward, value.reward_error, *row.mutable_reward());
+    SetValue(value.gain, value.gain_error, *row.mutable_gain());
+    row.set_effective_samples(static_cast<double>(valuer.doubly_robust().size()));
   }
 }
 
@@ -349,6 +400,7 @@ absl::StatusOr<v1::PolicyEvaluation> EvaluateFromLog(const Store& store, const S
   valuer.Describe(counts, evaluation);
   AddRow(valuer.targets().front(), true, evaluation);
   for (const Target& target : valuer.targets()) AddRow(target, false, evaluation);
+  AddDoublyRobustRows(valuer, evaluation);
   return evaluation;
 }
 

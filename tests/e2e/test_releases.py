@@ -61,7 +61,12 @@ class ReleasesTest(unittest.TestCase):
 
         table = self.server.ctl("policy", "evaluate", "--policy", "learned")
         rows = {row["policy"]: row for row in table["rows"]}
-        self.assertEqual(list(rows), ["live", "candidate", "fixed", "greedy", "random"])
+        names = ["candidate", "fixed", "greedy", "random"]
+        self.assertEqual(list(rows), ["live", *names, *(f"{name}, doubly robust" for name in names)])
+        for name in names:  # two estimators of one thing
+            plain, robust = rows[name]["reward"], rows[f"{name}, doubly robust"]["reward"]
+            self.assertLess(abs(plain["value"] - robust["value"]), plain["upper_bound"] - plain["lower_bound"], name)
+        self.assertAlmostEqual(rows["fixed, doubly robust"]["gain"]["value"], 0, delta=0.05)
         self.assertGreater(rows["candidate"]["gain"]["lower_bound"], 0)
         self.assertAlmostEqual(rows["fixed"]["gain"]["value"], 0, places=9)  # the fixed order is what answered
         self.assertLess(rows["random"]["reward"]["value"], rows["candidate"]["reward"]["value"])
