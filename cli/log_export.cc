@@ -4,11 +4,11 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/cells.h"
 #include "cli/commands.h"
+#include "cli/policy_log.h"
 #include "cli/text.h"
 #include "core/hash.h"
 #include "core/status_macros.h"
@@ -46,11 +46,7 @@ class Exporter final : public DecisionVisitor {
       : arguments_(arguments), candidate_(candidate), out_(out) {
     if (candidate == nullptr) return;
     rescorer_ = std::make_unique<Rescorer>(state, candidate->on->placement);
-    target_.policy = candidate->policy == nullptr ? nullptr : &candidate->policy->policy;
-    if (candidate->published != nullptr) {
-      target_.model = &candidate->published->policy;
-      target_.feature_fingerprint = candidate->policy->encoder->fingerprint();
-    }
+    target_ = ToRescored(*candidate);
   }
 
   bool Begin(const v1::stored::LogRecord& record) override {
@@ -131,20 +127,12 @@ class Exporter final : public DecisionVisitor {
   int64_t written_ = 0, left_out_ = 0;
 };
 
-absl::Status ReadTime(const char* option, const std::string& text, TimeMicros& time) {
-  if (text.empty()) return absl::OkStatus();
-  const absl::StatusOr<TimeMicros> parsed = ParseTimeMicros(text);
-  if (!parsed.ok()) return UsageError(absl::StrCat(option, ": ", parsed.status().message()));
-  time = *parsed;
-  return absl::OkStatus();
-}
-
 absl::Status Export(Session& session, const ExportArguments& arguments) {
   HistoryRange range;
   range.placement = arguments.placement;
   range.with_money = true;
-  RETURN_IF_ERROR(ReadTime("--from", arguments.from, range.from));
-  RETURN_IF_ERROR(ReadTime("--to", arguments.to, range.to));
+  RETURN_IF_ERROR(ReadTimeOption("--from", arguments.from, range.from));
+  RETURN_IF_ERROR(ReadTimeOption("--to", arguments.to, range.to));
   StoreOptions options;
   options.read_only = true;
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::OpenAt(arguments.store, options));

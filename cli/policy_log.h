@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "cli/session.h"
+#include "core/types.h"
 #include "offerd/v1/admin_service.pb.h"
 
 namespace offerd::cli {
@@ -16,6 +17,9 @@ struct PolicyLogArguments {
   std::string policy, placement, from, to;
   uint64_t version = 0;
 };
+
+// The time that an option names; `time` stays where the option is absent.
+absl::Status ReadTimeOption(const char* option, const std::string& text, TimeMicros& time);
 
 absl::Status EvaluateOnServer(Session& session, const PolicyLogArguments& arguments);
 void PrintEvaluation(const v1::PolicyEvaluation& evaluation, std::ostream& out);

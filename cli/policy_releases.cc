@@ -154,18 +154,24 @@ void PrintEvaluation(const v1::PolicyEvaluation& evaluation, std::ostream& out) 
   }
 }
 
+absl::Status ReadTimeOption(const char* option, const std::string& text, TimeMicros& time) {
+  if (text.empty()) return absl::OkStatus();
+  const absl::StatusOr<TimeMicros> parsed = ParseTimeMicros(text);
+  if (!parsed.ok()) return UsageError(absl::StrCat(option, ": ", parsed.status().message()));
+  time = *parsed;
+  return absl::OkStatus();
+}
+
 absl::Status EvaluateOnServer(Session& session, const PolicyLogArguments& arguments) {
   v1::EvaluatePolicyRequest request;
   request.set_policy(arguments.policy);
   request.set_placement(arguments.placement);
   request.set_version(arguments.version);
-  for (const bool is_from : {true, false}) {
-    const std::string& text = is_from ? arguments.from : arguments.to;
-    if (text.empty()) continue;
-    const absl::StatusOr<TimeMicros> time = ParseTimeMicros(text);
-    if (!time.ok()) return UsageError(absl::StrCat(is_from ? "--from: " : "--to: ", time.status().message()));
-    *(is_from ? request.mutable_from() : request.mutable_to()) = ToTimestamp(*time);
-  }
+  TimeMicros from = 0, to = 0;
+  RETURN_IF_ERROR(ReadTimeOption("--from", arguments.from, from));
+  RETURN_IF_ERROR(ReadTimeOption("--to", arguments.to, to));
+  if (!arguments.from.empty()) *request.mutable_from() = ToTimestamp(from);
+  if (!arguments.to.empty()) *request.mutable_to() = ToTimestamp(to);
   session.connection.timeout_seconds = std::max(session.connection.timeout_seconds, kEvidenceSeconds);
   ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, session.Connect());
   v1::PolicyEvaluation evaluation;

@@ -369,9 +369,10 @@ class Decider {
   void CompareWithApprentice() {
     if (placement_->mode != Mode::kApprentice || decision_.learner.empty() || decision_.slots.empty()) return;
     if (model_ == nullptr || model_->in_force == nullptr) return;
-    PolicyScratch& scores = scratch_.policy;
-    model_->in_force->policy.Score(decision_.features, scores.scores);
-    for (int i = 0; i < num_rows(); ++i) scores.mean[static_cast<size_t>(i)] = static_cast<double>(scores.scores(i, 0));
+    PolicyOnCandidates on = Answering();
+    on.model = &model_->in_force->policy;
+    on.is_greedy = true;
+    (void)MakePolicySlate(on, 1, scratch_.policy);  // for its estimates
     scratch_.is_open.assign(scratch_.rows.size(), 1);
     decision_.has_agreement = true;
     decision_.agreed = BestOpen() == decision_.slots[0].candidate;

@@ -27,8 +27,22 @@ absl::StatusOr<SlateInput> Rescorer::Prepare(const RecordedChoice& choice, const
   on.is_greedy = policy.is_greedy;
   on.features = &choice.features;
   on.tie_rank = tie_rank_;
-  on.fixed_rank = choice.fixed_ranks;
+  RankByFixedOrder(choice, policy.policy);
+  on.fixed_rank = fixed_rank_;
   return MakePolicySlate(on, choice.slots, scores_);
+}
+
+void Rescorer::RankByFixedOrder(const RecordedChoice& choice, const Policy* policy) {
+  fixed_rank_ = choice.fixed_ranks;
+  if (policy == nullptr || policy->kind != PolicyKind::kFixed || policy->order.empty()) return;
+  const auto place = [&](int32_t i) -> int64_t {
+    const size_t at = static_cast<size_t>(i);
+    const auto named = std::find(policy->order.begin(), policy->order.end(), choice.candidate_ids[at]);
+    const int64_t last = static_cast<int64_t>(policy->order.size());
+    return named != policy->order.end() ? named - policy->order.begin() : last + choice.fixed_ranks[at];
+  };
+  std::sort(order_.begin(), order_.end(), [&place](int32_t a, int32_t b) { return place(a) < place(b); });
+  for (size_t rank = 0; rank < order_.size(); ++rank) fixed_rank_[static_cast<size_t>(order_[rank])] = static_cast<int32_t>(rank);
 }
 
 absl::Status Rescorer::FirstSlot(const RecordedChoice& choice, const RescoredPolicy& policy, std::vector<double>& probability) {

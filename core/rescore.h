@@ -33,7 +33,8 @@ struct RescoredPolicy {
 
 // Works out the probabilities with which a policy would have shown what was shown, by the very code that draws
 // (core/policy_slate.h). The placement's explorer, share and rules are those of `placement`. Rules and offers are those of `state`:
-// an offer that has changed its category since counts with the new one.
+// an offer that has changed its category since counts with the new one. A fixed policy puts the offers that it names first, the rest in
+// the order that was recorded.
 //
 // Threads  One per thread. `state` and `placement` outlive it.
 class Rescorer {
@@ -48,6 +49,7 @@ class Rescorer {
 
  private:
   absl::StatusOr<SlateInput> Prepare(const RecordedChoice& choice, const RescoredPolicy& policy);
+  void RankByFixedOrder(const RecordedChoice& choice, const Policy* policy);
   void StartRules(const RecordedChoice& choice, bool adjusts_scores);
 
   const State& state_;
@@ -55,7 +57,7 @@ class Rescorer {
   SlateScratch slate_;
   PolicyScratch scores_;
   SlateRulesHook rules_;
-  std::vector<int32_t> order_, tie_rank_;
+  std::vector<int32_t> order_, tie_rank_, fixed_rank_;
   std::vector<const CatalogueOffer*> offers_;
   std::vector<double> explorer_probability_;
 };

@@ -105,9 +105,9 @@ absl::Status Engine::PlanPlacement(Writer::Plan& plan, v1::Placement placement, 
 }
 
 void Engine::SetPlacement(const v1::SetPlacementRequest& request, v1::Placement* response, Done done) {
-  const absl::Status valid = Validate(request.placement(), limits_);
+  absl::Status valid = Validate(request.placement(), limits_);
+  if (valid.ok()) valid = ValidateReason("override_reason", request.override_reason());
   if (!valid.ok()) return done(valid);
-  if (request.override_reason().size() > 1000) return done(BadRequest("override_reason", "expected at most 1000 bytes"));
   PlanChange([this, &request](Writer::Plan& plan) { return PlanPlacement(plan, request.placement(), request.override_reason()); },
              [&request, response](const Fold& fold) {
                const PlacementState* set = fold.state().FindPlacement(request.placement().name());

@@ -1,6 +1,5 @@
 #include "server/engine.h"
 
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -171,15 +170,7 @@ void Engine::CollectMetrics() {
                 lag.since == 0 ? 0 : static_cast<double>(std::max<TimeMicros>(0, now_micros_() - lag.since)) * 1e-6);
   metrics_->Add(Counter::kEvictedReplies, replies_.TakeEvicted());
   metrics_->Set(Gauge::kStoreError, writer_->is_failing() ? 1 : 0);
-  std::vector<Metrics::Guard> guards;
-  state->placements.ForEach([&](absl::string_view name, const std::shared_ptr<const PlacementState>& placement) {
-    if (!placement->placement.has_gate || !placement->placement.gate.guard) return;
-    const LiveGuard* watched = state->guards.Find(name);
-    const LiveGuard::Verdict verdict = watched == nullptr ? LiveGuard::Verdict() : watched->Judge(placement->placement.gate.guard_floor);
-    const auto known = [&verdict](double value) { return verdict.is_known ? value : std::numeric_limits<double>::quiet_NaN(); };
-    guards.push_back({std::string(name), known(verdict.gain), known(verdict.lower_bound), known(verdict.upper_bound), verdict.is_below});
-  });
-  metrics_->SetGuards(std::move(guards));
+  metrics_->SetGuards(DescribeGuardGauges(*state));
   metrics_->Set(Gauge::kErasuresPending, static_cast<double>(maintenance_->erasures_pending()));
 }
 

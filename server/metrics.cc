@@ -18,6 +18,7 @@
 #include "core/learn/counters.h"
 #include "offerd/v1/feedback_service.pb.h"
 #include "offerd/v1/offer_service.pb.h"
+#include "server/metric_texts.h"
 #include "server/utf8.h"
 
 namespace offerd {
@@ -46,55 +47,6 @@ constexpr int kNumCells = kEventCells + kNumMetricEventKinds * kNumMetricFates;
 static_assert(v1::EventKind_ARRAYSIZE == kNumMetricEventKinds);
 static_assert(v1::Fate_ARRAYSIZE == kNumMetricFates);
 static_assert(v1::RankOffersResponse::Note_ARRAYSIZE <= kNumNotes && v1::ItemList::Note_ARRAYSIZE <= kNumNotes);
-
-constexpr const char* kMethodTexts[kNumMethods] = {
-    "RankOffers", "Activate", "CrossSell", "SimilarItems", "RecommendItems", "RecommendNext", "SendFeedback", "StreamFeedback", "UpsertItems", "UpsertOffers", "GetItem", "GetOffer",
-    "ListItems", "ListOffers", "DeleteItem", "DeleteOffer", "UpsertCustomers", "GetCustomer", "Merge", "EraseCustomer", "SetPlacement",
-    "ListPlacements", "DeletePlacement", "EvaluatePolicy", "PromotePolicy", "ListReleases", "RollBackPlacement", "SetPolicy", "ListPolicies", "PublishPolicy", "RollBackPolicy", "PublishTable", "RollBackTable", "ListTables",
-    "CreateSnapshot",
-    "ListSnapshots", "VerifySnapshot", "GetStatus", "GetLimits"};
-
-constexpr const char* kCodeTexts[kNumRpcCodes] = {
-    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE",
-    "DATA_LOSS", "UNAUTHENTICATED"};
-
-constexpr const char* kShedTexts[kNumShedReasons] = {"in_flight", "rate_limit", "unauthenticated", "permission"};
-
-struct Described {
-  const char* name;
-  const char* help;
-};
-constexpr Described kCounterTexts[kNumCounters] = {
-    {metric::kDroppedDecisions, "Decision records that were dropped because the queue to the store was full."},
-    {metric::kDecisionsClosedEarly, "Open decisions that were closed before their window ended for lack of room."},
-    {metric::kEvictedReplies, "Stored answers of request ids that gave way to newer ones within their lifetime for lack of room."},
-    {metric::kDamagedEntries, "Entries of an index in the store that were met and could not be read."},
-    {metric::kGateLeaks, "Offers in an answer that the last gate would not have let through. Anything but 0 is a bug."},
-    {metric::kAutomaticReturns, "Placements that a guard has put back to the fixed order."},
-};
-constexpr Described kGaugeTexts[kNumGauges] = {
-    {metric::kRequestsInFlight, "Calls and feedback batches that have arrived and are not answered yet."},
-    {metric::kOpenStreams, "Feedback streams that are open."},
-    {metric::kOpenDecisions, "Decisions whose rewards may still come."},
-    {metric::kDecisionQueue, "Decision records waiting for the store."},
-    {metric::kFeedbackQueue, "Records of feedback and settings waiting for the store."},
-    {metric::kLearnerLagSeconds, "Age of the oldest event or decision that has arrived and is not learned yet; 0 when there is none."},
-    {metric::kLearnerLagRecords, "Events, decisions and settings that have arrived and are not learned yet."},
-    {metric::kStoreError, "1 while the store fails and nothing is acknowledged, else 0."},
-    {metric::kLastSequence, "Position of the newest record in the log."},
-    {metric::kCustomers, "Customers with a profile."},
-    {metric::kItems, "Items in the catalogue."},
-    {metric::kOffers, "Offers in the catalogue."},
-    {metric::kErasuresPending, "Customers who are erased from profiles but not from the log yet."},
-};
-constexpr Described kTimerTexts[kNumTimers] = {
-    {metric::kStreamBatchDuration, "From the arrival of a streamed feedback batch to its durable result."},
-    {metric::kPublicationDuration, "Time to factorise and publish a policy."},
-    {metric::kStoreWriteDuration, "Time of a batch write to the store without waiting for the disk."},
-    {metric::kStoreSyncDuration, "Time of a batch write to the store that waits for the disk."},
-    {metric::kSnapshotDuration, "Time to write a base snapshot."},
-};
 
 // First bucket to look at for a number of this many bits.
 constexpr std::array<uint8_t, 65> MakeStarts() {
@@ -410,21 +362,15 @@ std::vector<MetricFamily> Metrics::Collector::Collect(const Metrics& m) {
   }
   families.push_back(std::move(published));
 
-  const auto add_guards = [&](const char* name, const char* help, auto value) {
+  for (const auto& [name, help, value] : kGuardTexts) {
     MetricFamily family = Family(name, help, MetricType::Gauge);
     for (const Metrics::Guard& guard : guards) {
       ClientMetric metric = Labelled({{"placement", guard.placement}});
-      metric.gauge.value = value(guard);
+      metric.gauge.value = guard.*value;
       family.metric.push_back(std::move(metric));
     }
     families.push_back(std::move(family));
-  };
-  using Guard = Metrics::Guard;
-  add_guards(metric::kGuardGain, "Reward a decision that live earns more than the fixed order would.", [](const Guard& guard) { return guard.gain; });
-  add_guards(metric::kGuardLowerBound, "Of the gain, 95 %, valid at every moment.", [](const Guard& guard) { return guard.lower_bound; });
-  add_guards(metric::kGuardUpperBound, "Of the gain, 95 %, valid at every moment.", [](const Guard& guard) { return guard.upper_bound; });
-  add_guards(metric::kGuardBelow, "1 = live earns less than the floor over the fixed order, for certain.",
-             [](const Guard& guard) { return guard.is_below ? 1.0 : 0.0; });
+  }
 
   for (int i = 0; i < kNumTimers; ++i) {
     MetricFamily family = Family(kTimerTexts[i].name, kTimerTexts[i].help, MetricType::Histogram);

@@ -141,8 +141,8 @@ class Metrics {
   // Of placements whose guard knows something; replaces all of before.
   struct Guard {
     std::string placement;
-    double gain = 0, lower_bound = 0, upper_bound = 0;
-    bool is_below = false;
+    double gain = 0, lower_bound = 0, upper_bound = 0;  // NaN = not known
+    double is_below = 0;                                // 1 or 0
   };
   void SetGuards(std::vector<Guard> guards);
   void RecordPublication(absl::string_view policy, int64_t micros);  // takes a lock; also Timer::kPublication

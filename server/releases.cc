@@ -1,5 +1,6 @@
 // Who answers a placement: evidence, promotions, roll backs, and the guard. docs/evidence.md.
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -18,14 +19,8 @@ namespace offerd {
 namespace {
 
 constexpr char kStopping[] = "the server is stopping";
-constexpr size_t kMaxReasonBytes = 1000;
 
 std::string Number(double value) { return absl::StrFormat("%.6g", value); }
-
-absl::Status CheckReason(absl::string_view field, const std::string& reason) {
-  if (reason.size() <= kMaxReasonBytes) return absl::OkStatus();
-  return BadRequest(std::string(field), absl::StrCat("expected at most ", kMaxReasonBytes, " bytes, found ", reason.size()));
-}
 
 absl::StatusOr<TimeMicros> ReadTime(absl::string_view field, bool is_set, const google::protobuf::Timestamp& time, TimeMicros otherwise) {
   if (!is_set) return otherwise;
@@ -67,6 +62,17 @@ std::string GuardIsOffBecause(const State& state, const Placement& placement) {
     return "the randomised share does not cover the fixed order: it has to be UNIFORM, or BOUNDED with base FIXED, and above 0";
   }
   return "";
+}
+
+// Every placement that asks for a guard, with what its guard knows: nothing while there was no decision.
+template <typename Visitor>
+void ForEachGuard(const State& state, Visitor&& visit) {
+  state.placements.ForEach([&](absl::string_view name, const std::shared_ptr<const PlacementState>& kept) {
+    const Placement& placement = kept->placement;
+    if (!placement.has_gate || !placement.gate.guard) return;
+    const LiveGuard* guard = state.guards.Find(name);
+    visit(placement, guard == nullptr ? LiveGuard::Verdict() : guard->Judge(placement.gate.guard_floor));
+  });
 }
 
 // Weighs the evidence and says in the release what came of it. True: it was a test, which spends a part of the quarter's error.
@@ -135,7 +141,7 @@ absl::Status Engine::PlanRelease(Writer::Plan& plan, v1::Mode mode, bool tested,
 void Engine::PromotePolicy(const v1::PromotePolicyRequest& request, v1::Release* response, Done done) {
   absl::Status valid = ValidateId("policy", request.policy(), limits_);
   if (valid.ok()) valid = ValidateId("placement", request.placement(), limits_);
-  if (valid.ok()) valid = CheckReason("override_reason", request.override_reason());
+  if (valid.ok()) valid = ValidateReason("override_reason", request.override_reason());
   if (!valid.ok()) return done(valid);
   const auto promote = [this, question = EvidenceQuestion{request.placement(), request.policy(), request.version()},
                         reason = request.override_reason(), response, done] {
@@ -196,7 +202,7 @@ absl::Status Engine::ListReleases(const v1::ListReleasesRequest& request, v1::Li
 
 void Engine::RollBackPlacement(const v1::RollBackPlacementRequest& request, v1::Release* response, Done done) {
   absl::Status valid = ValidateId("name", request.name(), limits_);
-  if (valid.ok()) valid = CheckReason("reason", request.reason());
+  if (valid.ok()) valid = ValidateReason("reason", request.reason());
   if (!valid.ok()) return done(valid);
   const auto release = std::make_shared<v1::Release>();
   release->set_placement(request.name());
@@ -219,12 +225,10 @@ void Engine::RollBackPlacement(const v1::RollBackPlacementRequest& request, v1::
 
 void Engine::WatchGuards() {
   const std::shared_ptr<const State> state = snapshot_.Get();
-  state->guards.ForEach([&](absl::string_view name, const LiveGuard& guard) {
-    const PlacementState* placement = state->FindPlacement(name);
-    if (placement == nullptr || !placement->placement.gate.automatic_return || placement->placement.mode != Mode::kLive) return;
-    if (!guard.Judge(placement->placement.gate.guard_floor).is_below) return;
+  ForEachGuard(*state, [&](const Placement& placement, const LiveGuard::Verdict& seen) {
+    if (!placement.gate.automatic_return || placement.mode != Mode::kLive || !seen.is_below) return;
     PlanChange(
-        [this, name = std::string(name)](Writer::Plan& plan) -> absl::Status {
+        [this, name = placement.name](Writer::Plan& plan) -> absl::Status {
           const State& now = plan.fold().state();
           const PlacementState* live = now.FindPlacement(name);
           const LiveGuard* watched = now.guards.Find(name);
@@ -248,15 +252,11 @@ void Engine::WatchGuards() {
 }
 
 void Engine::DescribeGuards(const State& state, v1::ServerStatus& status) const {
-  state.placements.ForEach([&](absl::string_view name, const std::shared_ptr<const PlacementState>& placement) {
-    if (!placement->placement.has_gate || !placement->placement.gate.guard) return;
+  ForEachGuard(state, [&](const Placement& placement, const LiveGuard::Verdict& verdict) {
     v1::GuardStatus& guard = *status.add_guards();
-    guard.set_placement(std::string(name));
-    guard.set_off_because(GuardIsOffBecause(state, placement->placement));
+    guard.set_placement(placement.name);
+    guard.set_off_because(GuardIsOffBecause(state, placement));
     guard.set_is_on(guard.off_because().empty());
-    const LiveGuard* watched = state.guards.Find(name);
-    if (watched == nullptr) return;
-    const LiveGuard::Verdict verdict = watched->Judge(placement->placement.gate.guard_floor);
     guard.set_decisions(verdict.decisions);
     guard.set_gain(verdict.gain);
     guard.set_lower_bound(verdict.lower_bound);
@@ -265,6 +265,15 @@ void Engine::DescribeGuards(const State& state, v1::ServerStatus& status) const 
   });
   std::sort(status.mutable_guards()->begin(), status.mutable_guards()->end(),
             [](const v1::GuardStatus& a, const v1::GuardStatus& b) { return a.placement() < b.placement(); });
+}
+
+std::vector<Metrics::Guard> Engine::DescribeGuardGauges(const State& state) const {
+  std::vector<Metrics::Guard> guards;
+  ForEachGuard(state, [&guards](const Placement& placement, const LiveGuard::Verdict& verdict) {
+    const auto known = [&verdict](double value) { return verdict.is_known ? value : std::numeric_limits<double>::quiet_NaN(); };
+    guards.push_back({placement.name, known(verdict.gain), known(verdict.lower_bound), known(verdict.upper_bound), verdict.is_below ? 1.0 : 0.0});
+  });
+  return guards;
 }
 
 }  // namespace offerd

@@ -407,6 +407,12 @@ absl::Status ValidateId(absl::string_view field, absl::string_view id, const Lim
   return check.Done();
 }
 
+absl::Status ValidateReason(absl::string_view field, absl::string_view reason) {
+  constexpr size_t kMaxReasonBytes = 1000;
+  if (reason.size() <= kMaxReasonBytes) return absl::OkStatus();
+  return BadRequest(std::string(field), absl::StrCat("expected at most ", kMaxReasonBytes, " bytes, found ", reason.size()));
+}
+
 absl::StatusOr<int> ValidatePage(int page_size, absl::string_view page_token) {
   FieldErrors errors;
   if (page_size < 0) errors.Add("page_size", absl::StrCat("expected 0 to 1000, found ", page_size));

@@ -63,6 +63,8 @@ absl::Status Validate(const v1::Policy& policy, const Limits& limits);
 absl::Status ValidateBatch(absl::string_view field, int size, const Limits& limits);
 
 // An id that stands alone in a request: GetItem, EraseCustomer, DeletePlacement.
+// Free text that is logged: at most 1,000 bytes (protobuf has seen to the UTF-8).
+absl::Status ValidateReason(absl::string_view field, absl::string_view reason);
 absl::Status ValidateId(absl::string_view field, absl::string_view id, const Limits& limits);
 
 // The page size in force: 100 for 0, at most 1,000; negative is InvalidArgument. A token is at most 1,024 bytes.

@@ -135,7 +135,6 @@ class Walker {
     RETURN_IF_ERROR(RememberWeight(decision.customer_id()));
     const bool is_in_range = decision.placement() == range_.placement && record.time_micros() >= range_.from &&
                              record.time_micros() <= range_.to && record.sequence() > range_.after;
-    if (is_in_range) ++counts_.decisions;
     if (is_in_range && visitor_.Begin(record)) {
       Pending& pending = pending_[decision.decision_id()];
       pending.sequence = record.sequence();

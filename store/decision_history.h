@@ -37,9 +37,8 @@ struct HistoryRange {
 };
 
 struct HistoryCounts {
-  int64_t decisions = 0;  // in the range
-  int64_t open = 0;       // of those that the visitor wanted: their window is not over
-  int64_t early = 0;      // and closed early for lack of room: left out
+  int64_t open = 0;   // of the decisions that the visitor wanted: their window is not over
+  int64_t early = 0;  // and closed early for lack of room: left out
 };
 
 // Walks the kept log once and joins every decision with its rewards by the very code that learns (core/learn/fold.h), under the

@@ -1,7 +1,6 @@
 #include "store/policy_evidence.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,7 +25,6 @@ constexpr const char* kEarly = "closed early for lack of room";
 struct Target {
   std::string name;
   RescoredPolicy policy;
-  const std::vector<std::string>* order = nullptr;  // of a fixed policy other than the placement's
   std::vector<PairedGain> gains;
 };
 
@@ -39,11 +37,10 @@ class Valuer final : public DecisionVisitor {
         num_values_(with_money ? 3 : 1),
         is_modelled_(with_money && MaxSlots() == 1 && !placement.rules.AreInDraw()) {}
 
-  void AddTarget(std::string name, const RescoredPolicy& policy, const std::vector<std::string>* order = nullptr) {
+  void AddTarget(std::string name, const RescoredPolicy& policy) {
     Target& target = targets_.emplace_back();
     target.name = std::move(name);
     target.policy = policy;
-    target.order = order;
     for (int i = 0; i < num_values_; ++i) target.gains.emplace_back(MaxSlots(), placement_.gate.snips);
   }
 
@@ -59,12 +56,9 @@ class Valuer final : public DecisionVisitor {
     waiting.has_customer = !decision.customer_id().empty();
     waiting.customer = StableHash(decision.customer_id());
     const size_t slots = std::min<size_t>(choice.shown.size(), static_cast<size_t>(MaxSlots()));
-    const std::vector<int32_t> recorded_ranks = choice.fixed_ranks;
-    for (Target& target : targets_) {
-      if (target.order != nullptr) RankByOrder(*target.order, recorded_ranks, choice);
+    for (const Target& target : targets_) {
       const absl::Status status = rescorer_.Probabilities(choice, target.policy, probability_);
-      if (target.order != nullptr) choice.fixed_ranks = recorded_ranks;
-      if (!status.ok()) return Exclude(std::string(status.message()).c_str());
+      if (!status.ok()) return Exclude(status.message());
       double weight = 1;
       for (size_t i = 0; i < slots; ++i) {
         weight *= probability_[i] / decision.slots(static_cast<int>(i)).probability();
@@ -74,7 +68,7 @@ class Valuer final : public DecisionVisitor {
     waiting.slots = slots;
     if (is_modelled_ && choice.features.cols() > 0) {
       const absl::Status modelled = Model(choice, waiting);
-      if (!modelled.ok()) return Exclude(std::string(modelled.message()).c_str());
+      if (!modelled.ok()) return Exclude(modelled.message());
     }
     waiting_.emplace(record.sequence(), std::move(waiting));
     return true;
@@ -156,14 +150,11 @@ class Valuer final : public DecisionVisitor {
   int MaxSlots() const { return placement_.gate.slots > 0 ? std::min(placement_.gate.slots, placement_.slate_size) : placement_.slate_size; }
 
   // What each target would show on average.
-  absl::Status Model(RecordedChoice& choice, Waiting& waiting) {
+  absl::Status Model(const RecordedChoice& choice, Waiting& waiting) {
     waiting.x = choice.features.row(choice.shown.front()).transpose();
     waiting.mean_x.resize(static_cast<Eigen::Index>(targets_.size()), choice.features.cols());
-    const std::vector<int32_t> recorded_ranks = choice.fixed_ranks;
     for (size_t t = 0; t < targets_.size(); ++t) {
-      if (targets_[t].order != nullptr) RankByOrder(*targets_[t].order, recorded_ranks, choice);
       const absl::Status status = rescorer_.FirstSlot(choice, targets_[t].policy, probability_);
-      choice.fixed_ranks = recorded_ranks;
       if (!status.ok()) return status;
       Eigen::RowVectorXd mean = Eigen::RowVectorXd::Zero(choice.features.cols());
       for (size_t i = 0; i < probability_.size(); ++i) {
@@ -174,21 +165,9 @@ class Valuer final : public DecisionVisitor {
     return absl::OkStatus();
   }
 
-  bool Exclude(const char* reason) {
-    ++excluded_[reason];
+  bool Exclude(absl::string_view reason) {
+    ++excluded_[std::string(reason)];
     return false;
-  }
-
-  // The offers that the order names first, the rest as the placement's fixed policy had them.
-  static void RankByOrder(const std::vector<std::string>& order, const std::vector<int32_t>& recorded, RecordedChoice& choice) {
-    std::vector<std::pair<int64_t, int32_t>> places;  // (place, candidate)
-    for (size_t i = 0; i < choice.candidate_ids.size(); ++i) {
-      const auto at = std::find(order.begin(), order.end(), choice.candidate_ids[i]);
-      const int64_t place = at != order.end() ? at - order.begin() : int64_t{1} << 32 | recorded[i];
-      places.emplace_back(place, static_cast<int32_t>(i));
-    }
-    std::sort(places.begin(), places.end());
-    for (size_t rank = 0; rank < places.size(); ++rank) choice.fixed_ranks[static_cast<size_t>(places[rank].second)] = static_cast<int32_t>(rank);
   }
 
   const Placement& placement_;
@@ -205,22 +184,6 @@ class Valuer final : public DecisionVisitor {
   // Scratch.
   std::vector<double> probability_, rewards_;
 };
-
-RescoredPolicy ToRescored(const Candidate& candidate) {
-  RescoredPolicy policy;
-  policy.policy = candidate.policy == nullptr ? nullptr : &candidate.policy->policy;
-  if (candidate.published != nullptr) {
-    policy.model = &candidate.published->policy;
-    policy.feature_fingerprint = candidate.policy->encoder->fingerprint();
-  }
-  return policy;
-}
-
-const std::vector<std::string>* OrderOf(const Candidate& candidate) {
-  const bool is_other_order = candidate.policy != nullptr && candidate.policy->policy.kind == PolicyKind::kFixed &&
-                              candidate.policy->policy.name != candidate.on->placement.fixed_policy;
-  return is_other_order ? &candidate.policy->policy.order : nullptr;
-}
 
 // The only placement whose policy it is, or the only one there is.
 absl::StatusOr<std::string> GuessPlacement(const State& state, const std::string& policy) {
@@ -301,6 +264,16 @@ void AddDoublyRobustRows(const Valuer& valuer, v1::PolicyEvaluation& evaluation)
 
 }  // namespace
 
+RescoredPolicy ToRescored(const Candidate& candidate) {
+  RescoredPolicy policy;
+  policy.policy = candidate.policy == nullptr ? nullptr : &candidate.policy->policy;
+  if (candidate.published != nullptr) {
+    policy.model = &candidate.published->policy;
+    policy.feature_fingerprint = candidate.policy->encoder->fingerprint();
+  }
+  return policy;
+}
+
 bool ReadChoice(const v1::stored::Decision& decision, RecordedChoice& choice) {
   const int n = decision.candidate_ids_size();
   if (n == 0 || decision.fixed_ranks_size() != n) return false;
@@ -350,7 +323,7 @@ absl::StatusOr<Candidate> FindCandidate(const State& state, const EvidenceQuesti
 absl::StatusOr<v1::Release::Evidence> GatherEvidence(const Store& store, const State& state, const Candidate& candidate) {
   const Placement& placement = candidate.on->placement;
   Valuer valuer(state, placement, false);
-  valuer.AddTarget("candidate", ToRescored(candidate), OrderOf(candidate));
+  valuer.AddTarget("candidate", ToRescored(candidate));
   HistoryRange range;
   range.placement = candidate.placement;
   range.after = candidate.trained_until;
@@ -379,7 +352,7 @@ absl::StatusOr<v1::PolicyEvaluation> EvaluateFromLog(const Store& store, const S
   Policy random;
   random.kind = PolicyKind::kRandom;
   Valuer valuer(state, placement, true);
-  valuer.AddTarget("candidate", ToRescored(candidate), OrderOf(candidate));
+  valuer.AddTarget("candidate", ToRescored(candidate));
   RescoredPolicy rescored;
   rescored.policy = fixed == nullptr ? nullptr : &fixed->policy;
   valuer.AddTarget("fixed", rescored);

@@ -40,6 +40,9 @@ struct Candidate {
 // not recorded. Pointers go into `state`.
 absl::StatusOr<Candidate> FindCandidate(const State& state, const EvidenceQuestion& question);
 
+// The candidate as the rescorer asks it; it points into `candidate`.
+RescoredPolicy ToRescored(const Candidate& candidate);
+
 // Evidence for a promotion: all but attempt, alpha and lower bound. An effective sample of 0 and no decision where there is none.
 absl::StatusOr<v1::Release::Evidence> GatherEvidence(const Store& store, const State& state, const Candidate& candidate);
 

@@ -105,8 +105,9 @@ Outcome Trainer::Judge(const StreamDecision& decision) const {
   Outcome outcome;
   outcome.probability = decision_.slots[0].probability;
   outcome.shown = decision_.slots[0].candidate;
-  const auto better = [this](size_t a, size_t b) {
-    return scratch_.policy.mean[a] != scratch_.policy.mean[b] ? scratch_.policy.mean[a] > scratch_.policy.mean[b] : scratch_.tie_rank[a] < scratch_.tie_rank[b];
+  const std::vector<double>& mean = scratch_.policy.mean;
+  const auto better = [this, &mean](size_t a, size_t b) {
+    return mean[a] != mean[b] ? mean[a] > mean[b] : scratch_.tie_rank[a] < scratch_.tie_rank[b];
   };
   std::vector<size_t> order(decision.candidates.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -119,8 +120,8 @@ Outcome Trainer::Judge(const StreamDecision& decision) const {
   } else {
     outcome.is_counted = decision_.slots[0].offer_id == decision.logged->id;
     outcome.reward = decision.logged->reward;
-    outcome.greedy_reward = scratch_.policy.mean[order[0]];
-    outcome.expected_reward = scratch_.policy.mean[static_cast<size_t>(decision_.slots[0].candidate)];
+    outcome.greedy_reward = mean[order[0]];
+    outcome.expected_reward = mean[static_cast<size_t>(decision_.slots[0].candidate)];
   }
   return outcome;
 }

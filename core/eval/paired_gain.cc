@@ -13,8 +13,9 @@ namespace {
 constexpr double kQuarterAlpha = 0.05;
 constexpr double kPi = 3.14159265358979323846;
 
-// Columns: decisions, live reward, candidate reward by ips, weight of the whole slate; then for each slot weighted reward, weight, decisions that have it.
-enum Column : int { kDecisions, kLive, kCandidate, kWeight, kNumColumns };
+// Columns: decisions, live reward and the same negated (a ratio's numerator), candidate reward by ips, weight of the whole slate; then for
+// each slot weighted reward, and weight, a decision without the slot counting 1.
+enum Column : int { kDecisions, kLive, kMinusLive, kCandidate, kWeight, kNumColumns };
 
 }  // namespace
 
@@ -25,11 +26,14 @@ void PairedGain::Add(absl::Span<const double> weights, absl::Span<const double> 
   sums[kDecisions] += 1;
   for (size_t l = 0; l < rewards.size(); ++l) {
     sums[kLive] += rewards[l];
-    lowest_reward_ = std::min(lowest_reward_, rewards[l]);
+    sums[kMinusLive] -= rewards[l];
     sums[kCandidate] += weights[l] * rewards[l];
-    if (!snips_) continue;
-    sums[kNumColumns + 2 * l] += weights[l] * rewards[l];
-    sums[kNumColumns + 2 * l + 1] += weights[l] - 1;  // so that the total over the decisions with the slot is that of W - 1
+    lowest_reward_ = std::min(lowest_reward_, rewards[l]);
+  }
+  for (size_t l = 0; snips_ && l < static_cast<size_t>(slots_); ++l) {
+    double* of_slot = sums + kNumColumns + 2 * l;
+    if (l < rewards.size()) of_slot[0] += weights[l] * rewards[l];
+    of_slot[1] += l < rewards.size() ? weights[l] : 1;
   }
   const double weight = weights.empty() ? 1 : weights.back();
   sums[kWeight] += weight;
@@ -47,32 +51,21 @@ std::vector<ColumnRatio> PairedGain::CandidateRatios() const {
 std::optional<PairedGain::Estimate> PairedGain::Get() const {
   if (sums_.size() < 2) return std::nullopt;
   Estimate estimate;
-  // A ratio's denominator must be a column; the live reward enters with a minus, so the sums are turned into what the ratios need.
-  ClusterSums turned(sums_.width() + 1);
-  const int minus_live = sums_.width();
-  for (size_t c = 0; c < sums_.size(); ++c) {
-    double* to = turned.Next();
-    const absl::Span<const double> from = sums_[c];
-    for (int i = 0; i < sums_.width(); ++i) to[i] = from[static_cast<size_t>(i)];
-    // sum of W over all decisions, those without the slot counting 1: the mean is then over all of them
-    for (int l = 0; snips_ && l < slots_; ++l) to[kNumColumns + 2 * l + 1] += from[kDecisions];
-    to[minus_live] = -from[kLive];
-  }
-  const std::vector<double> totals = turned.Totals();
+  const std::vector<double> totals = sums_.Totals();
   const std::vector<ColumnRatio> candidate = CandidateRatios();
   const std::vector<ColumnRatio> live = {{kLive, kDecisions}};
   std::vector<ColumnRatio> gain = candidate;
-  gain.push_back({minus_live, kDecisions});
+  gain.push_back({kMinusLive, kDecisions});
   estimate.gain = SumOfRatios(totals, gain);
   if (!std::isfinite(estimate.gain)) return std::nullopt;
-  estimate.standard_error = std::sqrt(InfluenceVariance(turned, totals, gain));
+  estimate.standard_error = std::sqrt(InfluenceVariance(sums_, totals, gain));
   estimate.candidate_reward = SumOfRatios(totals, candidate);
-  estimate.candidate_error = std::sqrt(InfluenceVariance(turned, totals, candidate));
+  estimate.candidate_error = std::sqrt(InfluenceVariance(sums_, totals, candidate));
   estimate.live_reward = SumOfRatios(totals, live);
-  estimate.live_error = std::sqrt(InfluenceVariance(turned, totals, live));
+  estimate.live_error = std::sqrt(InfluenceVariance(sums_, totals, live));
   const std::vector<ColumnRatio> weight = {{kWeight, kDecisions}};
   estimate.mean_weight = SumOfRatios(totals, weight);
-  estimate.mean_weight_error = std::sqrt(InfluenceVariance(turned, totals, weight));
+  estimate.mean_weight_error = std::sqrt(InfluenceVariance(sums_, totals, weight));
   estimate.lowest_reward = lowest_reward_;
   estimate.effective_samples = weights_.effective_samples();
   estimate.decisions = decisions_;

@@ -88,6 +88,11 @@ class ReleasesTest(unittest.TestCase):
 
         (self.folder.path / "bad.textproto").write_text('name: "bad" fixed { order: "offer-14" order: "offer-13" order: "offer-12" }')
         self.server.ctl("policy", "set", self.folder.path / "bad.textproto")
+        table = self.server.ctl("policy", "evaluate", "--policy", "bad")  # an order that is not the placement's
+        self.server.ctl("log", "export", "--store", self.server.store, "--placement", "home", "--policy", "bad", "--output", exported)
+        again = self.server.ctl("policy", "evaluate", "--log", exported, "--estimator", "ips")["estimates"][0]
+        bad = next(row for row in table["rows"] if row["policy"] == "candidate")
+        self.assertAlmostEqual(again["value"], bad["reward"]["value"], places=9)
         worse = self.promote("bad")
         self.assertEqual(worse.returncode, 1)
         self.assertEqual(json.loads(worse.stdout)["outcome"], "REFUSED")
