@@ -24,7 +24,7 @@ LABEL org.opencontainers.image.title="offerd" \
 # hadolint ignore=DL3008
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      libabsl20220623 libcsv3 libgrpc++1.51 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libprotobuf32 librocksdb7.8 libsimdjson14 libssl3 \
+      libabsl20220623 libcpp-httplib0.11 libcsv3 libgrpc++1.51 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libprotobuf32 librocksdb7.8 libsimdjson14 libssl3 \
       libstdc++6 libzstd1 zlib1g \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --gid 10001 offerd \

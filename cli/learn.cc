@@ -15,7 +15,7 @@ namespace {
 struct Arguments {
   std::string stream, policy = "linear", explorer, features, publish, name = "learned";
   double ridge = 0, half_life_days = 0;
-  int64_t reward_delay = 0, publish_every = 0;
+  int64_t reward_delay = 0, settle_after = 0, publish_every = 0;
   uint64_t seed = 1;
   int passes = 1, slots = 1;
 };
@@ -47,6 +47,7 @@ absl::StatusOr<learn::LearnOptions> ToOptions(const Arguments& arguments) {
   options.trainer.ridge = arguments.ridge;
   options.trainer.half_life_days = arguments.half_life_days;
   options.trainer.reward_delay = arguments.reward_delay;
+  options.trainer.settle_after_seconds = arguments.settle_after;
   options.trainer.publish_every = arguments.publish_every;
   options.trainer.slots = arguments.slots;
   options.trainer.seed = arguments.seed;
@@ -96,6 +97,8 @@ void AddLearn(CLI::App& app, Session& session) {
   command->add_option("--ridge", arguments->ridge, "default: by marginal likelihood")->check(CLI::PositiveNumber);
   command->add_option("--half-life", arguments->half_life_days, "of what was learned, in days; default: none")->check(CLI::PositiveNumber);
   command->add_option("--reward-delay", arguments->reward_delay, "decisions between a choice and its reward")->check(CLI::Range(int64_t{0}, int64_t{1'000'000}))->capture_default_str();
+  command->add_option("--settle-after", arguments->settle_after, "seconds of the stream's time that a decision is held back from learning")
+      ->check(CLI::Range(int64_t{0}, int64_t{31'536'000}))->capture_default_str();
   command->add_option("--seed", arguments->seed, "of the draws")->capture_default_str();
   command->add_option("--publish", arguments->publish, "folder of a store that no server has open: what was learned becomes a policy there");
   command->add_option("--name", arguments->name, "of that policy")->capture_default_str();

@@ -372,6 +372,7 @@ void ReadNumbers(const v1::Config& proto, Reader& reader, ServerConfig* config) 
   constexpr int64_t kMany = 100'000'000;
   reader.Number("completion_queues", proto.completion_queues(), 1, 64, &config->completion_queues);
   reader.Number("max_in_flight", proto.max_in_flight(), 1, 1'000'000, &config->max_in_flight);
+  reader.Number("max_turn_wait_ms", proto.max_turn_wait_ms(), 1, 60'000, &config->max_turn_wait_ms);
   reader.Number("max_queued_records", proto.max_queued_records(), 1, 100'000'000, &config->max_queued_records);
   reader.Number("max_queued_bytes", proto.max_queued_bytes(), int64_t{1} << 20, int64_t{1} << 40, &config->max_queued_bytes);
   const auto number = [&](absl::string_view field, int64_t value, int64_t low, int64_t high, int64_t* out) {

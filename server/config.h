@@ -36,6 +36,7 @@ struct ServerConfig {
 
   int completion_queues = 1;
   int max_in_flight = 10'000;
+  int max_turn_wait_ms = 100;
   int max_queued_records = 65'536;
   std::string tables_path;  // never empty once checked
   int64_t max_queued_bytes = 268'435'456;

@@ -17,7 +17,7 @@ inline constexpr const char* kCodeTexts[kNumRpcCodes] = {
     "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE",
     "DATA_LOSS", "UNAUTHENTICATED"};
 
-inline constexpr const char* kShedTexts[kNumShedReasons] = {"in_flight", "rate_limit", "unauthenticated", "permission"};
+inline constexpr const char* kShedTexts[kNumShedReasons] = {"in_flight", "rate_limit", "unauthenticated", "permission", "turn_wait"};
 
 struct Described {
   const char* name;

@@ -80,8 +80,8 @@ absl::string_view MethodText(Method method);  // "RankOffers"
 enum class Counter : uint8_t { kDroppedDecisions, kDecisionsClosedEarly, kEvictedReplies, kDamagedEntries, kGateLeaks, kAutomaticReturns };
 inline constexpr int kNumCounters = 6;
 
-enum class ShedReason : uint8_t { kInFlight, kRateLimit, kUnauthenticated, kPermission };
-inline constexpr int kNumShedReasons = 4;
+enum class ShedReason : uint8_t { kInFlight, kRateLimit, kUnauthenticated, kPermission, kTurnWait };
+inline constexpr int kNumShedReasons = 5;
 
 enum class Gauge : uint8_t {
   kRequestsInFlight, kOpenStreams, kOpenDecisions, kDecisionQueue, kFeedbackQueue, kLearnerLagSeconds, kLearnerLagRecords,

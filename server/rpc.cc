@@ -15,6 +15,8 @@ namespace {
 
 using google::protobuf::Message;
 
+// Completions and arrivals taken in before a waiting call has its turn, however many more there are.
+constexpr int kMostTakenIn = 256;
 constexpr size_t kMaxIdleCalls = 64;  // kept beyond those that wait for calls
 
 bool IsPast(gpr_timespec deadline) {
@@ -26,13 +28,14 @@ class UnaryPool;
 
 // One call at a time, again and again. All on the queue's thread, but for Answer, which any thread calls once a call; after
 // its Finish only the queue's thread touches the object.
-class UnaryCall final : public RpcTag {
+class UnaryCall final : public RpcTag, public WaitingCall {
  public:
   UnaryCall(const RpcMethod* method, RpcGate* gate, UnaryPool* pool)
       : method_(*method), gate_(*gate), pool_(*pool), response_(method->response_type->New()) {}
 
   void Wait(grpc::ServerCompletionQueue* queue);
   void Proceed(bool ok) override;
+  void TakeTurn() override;
 
  private:
   void Arrived();
@@ -68,6 +71,7 @@ class UnaryPool final : public RpcPool {
     queue_.CountBusy(1);
     if (num_waiting_ == 0) WaitWithOne();  // the others are busy: calls must not queue where nobody counts them
   }
+  void Append(UnaryCall* call) { queue_.Append(call); }
   void OnFinished(UnaryCall* call) {
     if (num_waiting_ < target_waiting_ && !queue_.is_stopping()) {
       ++num_waiting_;
@@ -134,6 +138,13 @@ void UnaryCall::Arrived() {
   absl::Status status;
   if (!method_.is_probe) status = gate_.Enter(method_, *context_, arrived_micros_, &role);
   is_in_ = status.ok() && !method_.is_probe;
+  if (!status.ok()) return Answer(status);
+  method_.is_probe ? TakeTurn() : pool_.Append(this);
+}
+
+void UnaryCall::TakeTurn() {
+  absl::Status status;
+  if (is_in_) status = gate_.CheckTurn(*context_, arrived_micros_);
   if (status.ok()) {
     request_bytes_ = payload_.Length();
     if (request_ == nullptr) request_.reset(method_.request_type->New());
@@ -192,7 +203,8 @@ int FinalCode(bool was_sent, int code, const grpc::ServerContext& context) {
 }
 
 RpcGate::RpcGate(const ServerConfig& config, Metrics* metrics, std::function<int64_t()> now_micros)
-    : authenticator_(config.tokens), max_in_flight_(config.max_in_flight), metrics_(*metrics),
+    : authenticator_(config.tokens), max_in_flight_(config.max_in_flight),
+      max_turn_wait_micros_(int64_t{1000} * config.max_turn_wait_ms), metrics_(*metrics),
       now_micros_(std::move(now_micros)), rate_limiter_(config.rate_limits) {}
 
 absl::Status RpcGate::TakeRoom() {
@@ -242,6 +254,15 @@ absl::Status RpcGate::Enter(const RpcMethod& method, const grpc::ServerContext& 
   return status;
 }
 
+absl::Status RpcGate::CheckTurn(const grpc::ServerContext& context, int64_t arrived_micros) {
+  if (IsPast(context.raw_deadline())) return absl::DeadlineExceededError("the deadline had passed before the call was taken up");
+  const int64_t waited = now_micros_() - arrived_micros;
+  if (waited <= max_turn_wait_micros_) return absl::OkStatus();
+  metrics_.RecordShed(ShedReason::kTurnWait);
+  return absl::ResourceExhaustedError(absl::StrCat("the call waited ", waited / 1000, " ms for its turn, the most is ",
+                                                   max_turn_wait_micros_ / 1000, ": try again later"));
+}
+
 absl::Status RpcGate::EnterBatch(Role role, int64_t now_micros) {
   RETURN_IF_ERROR(TakeRoom());
   const absl::Status rate = rate_limiter_.Take(role, now_micros);
@@ -282,15 +303,35 @@ void RpcQueue::Stop() {
   thread_.join();
 }
 
-void RpcQueue::Run() {
+void RpcQueue::ShutDownWhenDone() {
+  if (!is_stopping_ || num_busy_ != 0 || is_shut_down_) return;
+  is_shut_down_ = true;
+  queue_->Shutdown();
+}
+
+bool RpcQueue::TakeIn() {
   void* tag;
   bool ok;
-  while (queue_->Next(&tag, &ok)) {
-    static_cast<RpcTag*>(tag)->Proceed(ok);
-    if (is_stopping_ && num_busy_ == 0 && !is_shut_down_) {
-      is_shut_down_ = true;
-      queue_->Shutdown();
+  for (int taken = 0; taken < kMostTakenIn; ++taken) {
+    if (taken == 0 && waiting_.empty()) {
+      if (!queue_->Next(&tag, &ok)) return false;
+    } else {
+      const auto next = queue_->AsyncNext(&tag, &ok, gpr_time_0(GPR_CLOCK_MONOTONIC));
+      if (next == grpc::CompletionQueue::SHUTDOWN) return false;
+      if (next == grpc::CompletionQueue::TIMEOUT) return true;
     }
+    static_cast<RpcTag*>(tag)->Proceed(ok);
+    ShutDownWhenDone();
+  }
+  return true;
+}
+
+void RpcQueue::Run() {
+  while (TakeIn()) {
+    if (waiting_.empty()) continue;
+    WaitingCall* const call = waiting_.front();
+    waiting_.pop_front();
+    call->TakeTurn();
   }
 }
 

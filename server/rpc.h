@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -62,6 +63,9 @@ class RpcGate {
 
   // In this order: room, token, role, rate, deadline. After OK the caller is in and calls Leave once; else it is not.
   absl::Status Enter(const RpcMethod& method, const grpc::ServerContext& context, int64_t now_micros, Role* role);
+  // After Enter, when a call's turn has come: ResourceExhausted when it waited too long for it, DeadlineExceeded when nobody waits for
+  // the answer any more.
+  absl::Status CheckTurn(const grpc::ServerContext& context, int64_t arrived_micros);
   absl::Status EnterBatch(Role role, int64_t now_micros);  // one batch of a stream that is in already: room and rate
   void Leave();
 
@@ -79,6 +83,7 @@ class RpcGate {
   // Fixed after construction.
   const Authenticator authenticator_;
   const int max_in_flight_;
+  const int64_t max_turn_wait_micros_;
   Metrics& metrics_;
   const std::function<int64_t()> now_micros_;
   // Safe by itself.
@@ -111,6 +116,15 @@ class MemberTag final : public RpcTag {
   void (Owner::*const event_)(bool);
 };
 
+// A call that was let in and waits for its turn.
+class WaitingCall {
+ public:
+  virtual void TakeTurn() = 0;  // on the queue's thread
+
+ protected:
+  ~WaitingCall() = default;
+};
+
 class RpcQueue;
 
 // The calls of one method on one queue.
@@ -122,6 +136,9 @@ class RpcPool {
 };
 
 // One completion queue and the one thread that polls it: two on one queue cost half of the throughput (docs/decisions).
+//
+// Everything that has come is taken in before the next call has its turn, so that under load calls wait here, where their age is known,
+// and not in sockets; those that waited too long are refused at little cost, and the others are answered in time.
 class RpcQueue {
  public:
   explicit RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue);
@@ -135,6 +152,7 @@ class RpcQueue {
 
   grpc::ServerCompletionQueue* queue() const { return queue_.get(); }
   // Queue thread only.
+  void Append(WaitingCall* call) { waiting_.push_back(call); }
   void CountBusy(int difference) { num_busy_ += difference; }
   bool is_stopping() const { return is_stopping_; }
 
@@ -148,12 +166,15 @@ class RpcQueue {
     bool* const flag_;
   };
   void Run();
+  bool TakeIn();  // all that has come; false: the queue has ended
+  void ShutDownWhenDone();
 
   // Fixed after Start.
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::vector<std::unique_ptr<RpcPool>> pools_;
   std::thread thread_;
   // Queue thread only.
+  std::deque<WaitingCall*> waiting_;  // in order of arrival
   int num_busy_ = 0;  // calls that have arrived and are not done with
   bool is_stopping_ = false;
   bool is_shut_down_ = false;

@@ -69,6 +69,18 @@ absl::StatusOr<Profile> ToProfile(const v1::stored::BaseCustomer& stored, size_t
   return profile;
 }
 
+absl::StatusOr<SeasonCounts> ToSeasons(const v1::stored::BaseMarketCounts& stored) {
+  SeasonCounts seasons;
+  if (stored.weekdays_size() == 0 && stored.months_size() == 0) return seasons;
+  if (stored.weekdays_size() != 7 || stored.months_size() != 12) {
+    return absl::InvalidArgumentError("stored market counts: expected 7 weekdays and 12 months");
+  }
+  seasons.year = stored.year();
+  std::copy(stored.weekdays().begin(), stored.weekdays().end(), seasons.weekdays);
+  std::copy(stored.months().begin(), stored.months().end(), seasons.months);
+  return seasons;
+}
+
 absl::StatusOr<std::shared_ptr<const PublishedPolicy>> ToPublished(const v1::stored::BasePublication& stored) {
   ASSIGN_OR_RETURN(Publication record, FromProto(stored.publication()));
   LinearPolicy::Parts parts;
@@ -122,7 +134,8 @@ class Loader {
         if (p.kind() == 3 && p.index() >= state_.catalogue.num_item_numbers()) {
           return absl::InvalidArgumentError("stored market counts: an item number that was never given out");
         }
-        state_.demand.Restore(record.market_counts().market(), p.kind(), p.index(), {p.day(), p.today(), p.slow(), p.fast()});
+        ASSIGN_OR_RETURN(const SeasonCounts seasons, ToSeasons(record.market_counts()));
+        state_.demand.Restore(record.market_counts().market(), p.kind(), p.index(), {p.day(), p.today(), p.slow(), p.fast()}, seasons);
         break;
       }
       case BaseRecord::kTable: {

@@ -125,16 +125,20 @@ absl::Status WritePopulation(const Population& population, Sink sink) {
 absl::Status WriteDemand(const ItemDemand& demand, Sink sink) {
   absl::Status status;
   demand.markets().ForEach([&](absl::string_view name, const ItemDemand::Market& market) {
-    const auto write = [&](int kind, size_t index, const DayCount& count) {
+    const auto write = [&](int kind, size_t index, const DayCount& count, const SeasonCounts& seasons) {
       BaseRecord record;
-      record.mutable_market_counts()->set_market(std::string(name));
-      *record.mutable_market_counts()->mutable_counts() = DayCountRecord(kind, index, count).population();
+      auto& stored = *record.mutable_market_counts();
+      stored.set_market(std::string(name));
+      *stored.mutable_counts() = DayCountRecord(kind, index, count).population();
+      stored.set_year(seasons.year);
+      stored.mutable_weekdays()->Add(std::begin(seasons.weekdays), std::end(seasons.weekdays));
+      stored.mutable_months()->Add(std::begin(seasons.months), std::end(seasons.months));
       if (status.ok()) status = sink(record);
     };
-    write(0, 0, market.orders);
+    write(0, 0, market.orders, market.order_seasons);
     for (size_t i = 0; i < market.items.size(); ++i) {
       const DayCount& count = market.items[i];  // not by its day: 0 is 1970-01-01
-      if (count.today != 0 || count.slow != 0 || count.fast != 0) write(3, i, count);
+      if (count.today != 0 || count.slow != 0 || count.fast != 0) write(3, i, count, market.item_seasons[i]);
     }
   });
   return status;

@@ -39,7 +39,7 @@ constexpr ParameterInfo kLiftSupport = {"min_support", ParameterInfo::kReal, "10
 constexpr ParameterInfo kTies = {"ties", ParameterInfo::kChoice, "recent", 0, 0, "first|recent|popular"};
 constexpr absl::string_view kAgeParameters[] = {"half_life", "table_half_life", "trend"};
 constexpr absl::string_view kTables[] = {"ar", "sr", "count", "confidence", "cosine", "jaccard", "lift", "llr", "ease", "vmis"};
-constexpr char kMeasures[] = "count|confidence|cosine|jaccard|lift|llr";
+constexpr char kBlendTables[] = "auto|count|confidence|cosine|jaccard|lift|llr|ease";
 
 // What the mix is made of. Its defaults were chosen on validation data: docs/quality.md says which.
 std::vector<ParameterInfo> SessionBlend() {
@@ -49,7 +49,8 @@ std::vector<ParameterInfo> SessionBlend() {
 }
 
 std::vector<ParameterInfo> TableBlend(const char* table, const char* own, const char* half_life, const char* table_weight) {
-  return {{"table", ParameterInfo::kChoice, table, 0, 0, kMeasures},
+  return {{"table", ParameterInfo::kChoice, table, 0, 0, kBlendTables},
+          {"lambda", ParameterInfo::kReal, "100", 1e-9, 1e12},
           {"k", ParameterInfo::kWhole, "500", 1, kMany},
           {"min_support", ParameterInfo::kReal, "2", 1, kMany},
           {"table_weight", ParameterInfo::kReal, table_weight, 0, 100},
@@ -93,7 +94,7 @@ std::vector<MethodInfo> MakeMethodInfos() {
       {"repeat", kBaskets, own, {kTies, kHalfLife}},
       {"repeat_popular", kBaskets, own, {kTies, kHalfLife}},
       {"blend", kSessionsOnly, "", SessionBlend()},
-      {"blend", Bit(Protocol::kLeaveOneOut), "", TableBlend("jaccard", "1.25", "60", "1")},
+      {"blend", Bit(Protocol::kLeaveOneOut), "", TableBlend("auto", "1.25", "60", "1")},
       {"blend", Bit(Protocol::kNextBasket), "", TableBlend("jaccard", "1", "90", "0.1")},
       {"blend", Bit(Protocol::kUsers), "", UserBlend()},
   };

@@ -16,6 +16,7 @@ constexpr char kPolicy[] = "learned";
 constexpr char kPlacement[] = "stream";
 constexpr int64_t kPublishAlways = 1000;
 constexpr int64_t kPublishThen = 50;
+constexpr int64_t kMostHeldBack = 200'000;  // open decisions, as the server has by default; of more the oldest count early
 constexpr int64_t kWindowSeconds = 250 * int64_t{31'536'000};  // nothing closes but for lack of room
 
 Fact FactOf(const NamedValue& value) { return value.is_text ? Fact::Text(value.text) : Fact::Number(value.number); }
@@ -25,7 +26,7 @@ int64_t ToRevenueMicros(double reward) { return std::llround(reward * 1e6); }
 }  // namespace
 
 Trainer::Trainer(TrainerOptions options)
-    : options_(std::move(options)), fold_(FoldLimits{16'384, std::max<int64_t>(1000, options_.reward_delay + 2)}) {}
+    : options_(std::move(options)), fold_(FoldLimits{16'384, std::max<int64_t>(options_.settle_after_seconds > 0 ? kMostHeldBack : 1000, options_.reward_delay + 2)}) {}
 
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Make(TrainerOptions options) {
   std::unique_ptr<Trainer> trainer(new Trainer(std::move(options)));
@@ -65,6 +66,7 @@ absl::Status Trainer::Start() {
   placement.reward.largest = options_.largest_reward;
   placement.window_seconds = kWindowSeconds;
   placement.max_lateness_seconds = 0;
+  placement.settle_after_seconds = options_.settle_after_seconds;
   RETURN_IF_ERROR(Write(0, PolicySet{std::move(policy)}));
   RETURN_IF_ERROR(Write(0, PlacementSet{std::move(placement)}));
   request_.placement = kPlacement;

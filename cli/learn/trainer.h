@@ -22,6 +22,7 @@ struct TrainerOptions {
   double half_life_days = 0;
   double largest_reward = 1;
   int64_t reward_delay = 0;  // decisions
+  int64_t settle_after_seconds = 0;  // of the stream's time; as of a placement
   int64_t publish_every = 0;  // 0: after every decision up to 1,000, then every 50
   int slots = 1;
   uint64_t seed = 1;

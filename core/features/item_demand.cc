@@ -30,10 +30,14 @@ void ItemDemand::RiseBoth(Market& market, ItemIndex item, const DayCount& count)
 }
 
 void ItemDemand::Count(Market& market, int64_t day, bool begins, absl::Span<const ItemIndex> touched) {
-  if (begins) market.orders.Add(day, 1);
+  if (begins) {
+    market.orders.Add(day, 1);
+    market.order_seasons.Add(day);
+  }
   for (const ItemIndex item : touched) {
     DayCount& count = market.items.Mutate(static_cast<size_t>(item));
     count.Add(day, 1);
+    market.item_seasons.Mutate(static_cast<size_t>(item)).Add(day);
     RiseBoth(market, item, count);
   }
 }
@@ -51,11 +55,16 @@ const ItemDemand::Market& ItemDemand::Of(absl::string_view market) const {
   return found == nullptr ? nothing : *found;
 }
 
-void ItemDemand::Restore(absl::string_view market, int kind, uint32_t index, const DayCount& count) {
+void ItemDemand::Restore(absl::string_view market, int kind, uint32_t index, const DayCount& count,
+                         const SeasonCounts& seasons) {
   Market& restored = markets_.Mutate(market);
-  if (kind == 0) restored.orders = count;
+  if (kind == 0) {
+    restored.orders = count;
+    restored.order_seasons = seasons;
+  }
   if (kind != 3) return;
   restored.items.Mutate(index) = count;
+  restored.item_seasons.Mutate(index) = seasons;
   if (count.slow + count.today > 0) RiseBoth(restored, ItemIndex{index}, count);
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/features/population.h"
+#include "core/features/seasonality.h"
 #include "core/persistent_map.h"
 #include "core/persistent_vector.h"
 #include "core/types.h"
@@ -29,6 +30,8 @@ class ItemDemand {
   struct Market {
     DayCount orders;
     PersistentVector<DayCount> items;  // by ItemIndex
+    SeasonCounts order_seasons;
+    PersistentVector<SeasonCounts> item_seasons;  // by ItemIndex
     std::vector<Wanted> slow, fast;    // most wanted by each half-life: level descending, then number
   };
 
@@ -40,7 +43,7 @@ class ItemDemand {
   const PersistentMap<Market>& markets() const { return markets_; }  // the empty name: all
 
   // For loading a base. Kind 0: all orders, 3: an item.
-  void Restore(absl::string_view market, int kind, uint32_t index, const DayCount& count);
+  void Restore(absl::string_view market, int kind, uint32_t index, const DayCount& count, const SeasonCounts& seasons);
 
  private:
   static void Count(Market& market, int64_t day, bool begins, absl::Span<const ItemIndex> touched);

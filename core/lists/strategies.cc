@@ -164,34 +164,52 @@ void Content(const ListContext& context, size_t count, MayShow may_show, Strateg
   KeepBest(count, candidates);
 }
 
+// The mean age of what a half-life leaves of a steady stream.
+double MeanAge(double half_life_days) { return half_life_days * std::log2(std::exp(1.0)); }
+
+// The best of some candidates by number that may be shown, their ids filled in.
+void KeepBestShown(const ListContext& context, size_t count, MayShow may_show, Candidates* candidates) {
+  std::sort(candidates->begin(), candidates->end(), IsBetter);
+  size_t kept = 0;
+  for (size_t i = 0; i < candidates->size() && kept < count; ++i) {
+    ListCandidate candidate = (*candidates)[i];
+    candidate.id = IdOf(context, candidate.index);
+    if (may_show(candidate.id, candidate.index)) (*candidates)[kept++] = candidate;
+  }
+  candidates->resize(kept);
+}
+
+// Share of orders, times what weekday and time of year make of it.
 void Popular(const ListContext& context, size_t count, MayShow may_show, Candidates* candidates) {
   const ItemDemand::Market& demand = context.state->demand.Of(context.market);
   const int64_t day = DayOf(context.now);
   const double orders = demand.orders.Slow(day);
+  if (orders <= 0) return;
+  const Season season(demand.order_seasons, day, MeanAge(kSlowHalfLifeDays));
   for (const ItemDemand::Wanted& wanted : demand.slow) {
-    if (candidates->size() == count || orders <= 0) return;
-    const absl::string_view id = IdOf(context, wanted.item);
-    if (!may_show(id, wanted.item)) continue;
-    candidates->push_back({id, wanted.item, demand.items[static_cast<size_t>(wanted.item)].Slow(day) / orders});
+    const auto item = static_cast<size_t>(wanted.item);
+    candidates->push_back({{}, wanted.item, demand.items[item].Slow(day) / orders * season.Factor(demand.item_seasons[item])});
   }
+  KeepBestShown(context, count, may_show, candidates);
 }
 
-// Rate of the last days, times how much it has risen over that of the last weeks.
+// Rate of the last days, times how much it has risen over that of the last weeks, and what weekday and time of year make of it.
 void Trending(const ListContext& context, size_t count, MayShow may_show, Candidates* candidates) {
   const ItemDemand::Market& demand = context.state->demand.Of(context.market);
   const int64_t day = DayOf(context.now);
   const double slow = demand.orders.Slow(day);
   const double fast = demand.orders.Fast(day);
   if (slow <= 0 || fast <= 0) return;
+  const Season season(demand.order_seasons, day, MeanAge(kFastHalfLifeDays));
   for (const ItemDemand::Wanted& wanted : demand.fast) {
-    const absl::string_view id = IdOf(context, wanted.item);
-    if (!may_show(id, wanted.item)) continue;
-    const DayCount& sold = demand.items[static_cast<size_t>(wanted.item)];
+    const auto item = static_cast<size_t>(wanted.item);
+    const DayCount& sold = demand.items[item];
     const double rate = sold.Fast(day) / fast;
     const double usual = (sold.Slow(day) + kTrendPrior) / slow;
-    candidates->push_back({id, wanted.item, rate * std::min(kMostTrend, rate / usual)});
+    const double score = rate * std::min(kMostTrend, rate / usual);
+    candidates->push_back({{}, wanted.item, score * season.Factor(demand.item_seasons[item])});
   }
-  KeepBest(count, candidates);
+  KeepBestShown(context, count, may_show, candidates);
 }
 
 void RecentlyViewed(const ListContext& context, size_t count, MayShow may_show, Candidates* candidates) {

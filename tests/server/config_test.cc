@@ -131,7 +131,7 @@ TEST_F(ConfigTest, TextThatDoesNotParseNamesTheLine) {
 
 TEST_F(ConfigTest, NumbersOutOfRange) {
   const struct { const char* field; const char* low; const char* high; } kRanges[] = {
-      {"completion_queues", "-1", "65"}, {"max_in_flight", "-1", "1000001"}, {"max_queued_records", "-1", "100000001"},
+      {"completion_queues", "-1", "65"}, {"max_in_flight", "-1", "1000001"}, {"max_turn_wait_ms", "-1", "60001"}, {"max_queued_records", "-1", "100000001"},
       {"profile_bytes", "255", "1048577"}, {"max_open_decisions", "99", "100000001"},
       {"request_id_lifetime_seconds", "-1", "86401"}, {"event_id_lifetime_seconds", "-1", "315360001"},
       {"max_stored_replies", "99", "100000001"}, {"snapshot_interval_seconds", "-1", "315360001"}, {"snapshots_kept", "-1", "101"},

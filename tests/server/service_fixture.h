@@ -116,7 +116,7 @@ class ServiceTest : public ::testing::Test {
   void TearDown() override { handlers_.ReleaseAll(); }
 
   void Start() {
-    auto service = Service::Start(config_, &handlers_, metrics_.get(), [this] { return now_micros_.load(); });
+    auto service = Service::Start(config_, &handlers_, metrics_.get(), [this] { return now_micros_.fetch_add(clock_step_micros_); });
     ASSERT_OK(service);
     service_ = *std::move(service);
     channel_ = NewChannel();
@@ -160,6 +160,7 @@ class ServiceTest : public ::testing::Test {
   ServerConfig config_;
   FakeHandlers handlers_;
   std::atomic<int64_t> now_micros_{1'000'000'000};
+  std::atomic<int64_t> clock_step_micros_{0};  // the clock moves so far each time it is read
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<Service> service_;
   std::shared_ptr<grpc::Channel> channel_;

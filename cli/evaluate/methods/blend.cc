@@ -94,17 +94,35 @@ std::vector<PartSpec> SessionParts(const MethodSpec& spec) {
           {"popular", spec.Real("popular")}};
 }
 
-std::vector<PartSpec> BasketParts(const MethodSpec& spec, bool has_users) {
-  return {{absl::StrCat(spec.Text("table"), ":k=", spec.Whole("k"), ",fill=none,half_life=", spec.Real("table_half_life"), ",min_support=", spec.Real("min_support")), spec.Real("table_weight")},
+bool EaseFits(const Training& training, const TrainingLimits& limits) {
+  return limits.memory_bytes == 0 || EaseMemoryBytes(training.num_items()) <= limits.memory_bytes;
+}
+
+// EASE was the better part of a mix with 169, 289 and 5,000 items, by less the more there are (docs/quality.md); beyond, its build takes
+// minutes and its matrix gigabytes.
+constexpr size_t kFewItems = 5000;
+
+// The item-item part of baskets. EASE has neither rows to cut nor rare pairs to leave out.
+std::string BasketTable(const MethodSpec& spec, const Training& training, const TrainingLimits& limits) {
+  std::string table = spec.Text("table");
+  if (table == "auto") table = training.num_items() <= kFewItems && EaseFits(training, limits) ? "ease" : "jaccard";
+  if (table == "ease") return absl::StrCat("ease:lambda=", spec.Real("lambda"));
+  return absl::StrCat(table, ":k=", spec.Whole("k"), ",fill=none,half_life=", spec.Real("table_half_life"),
+                      ",min_support=", spec.Real("min_support"));
+}
+
+std::vector<PartSpec> BasketParts(const MethodSpec& spec, const Training& training, const TrainingLimits& limits) {
+  const std::string table = BasketTable(spec, training, limits);
+  const bool has_users = !training.histories.entries.empty();
+  return {{table, spec.Real("table_weight")},
           {absl::StrCat("repeat:half_life=", spec.Real("half_life")), has_users ? spec.Real("own") : 0},
           {absl::StrCat("popular:half_life=", spec.Real("trend")), spec.Real("popular")},
-          {absl::StrCat(spec.Text("table"), ":k=", spec.Whole("k"), ",fill=none,half_life=", spec.Real("table_half_life"), ",min_support=", spec.Real("min_support")), spec.Real("taste"), true}};
+          {table, spec.Real("taste"), true}};
 }
 
 // EASE where its matrix fits, else the nearest thing that does.
 std::vector<PartSpec> UserParts(const MethodSpec& spec, const Training& training, const TrainingLimits& limits) {
-  const bool fits = limits.memory_bytes == 0 || EaseMemoryBytes(training.num_items()) <= limits.memory_bytes;
-  if (fits) return {{absl::StrCat("ease:lambda=", spec.Real("lambda")), 1}};
+  if (EaseFits(training, limits)) return {{absl::StrCat("ease:lambda=", spec.Real("lambda")), 1}};
   return {{absl::StrCat("cosine:k=", spec.Whole("k"), ",shrink=", spec.Real("shrink")), 1}, {"popular", 0.001}};
 }
 
@@ -118,7 +136,7 @@ MethodOr TrainBlend(const MethodSpec& spec, const Training& training, const Trai
       break;
     case Protocol::kLeaveOneOut:
     case Protocol::kNextBasket:
-      wanted = BasketParts(spec, !training.histories.entries.empty());
+      wanted = BasketParts(spec, training, limits);
       break;
     case Protocol::kUsers:
       wanted = UserParts(spec, training, limits);

@@ -69,6 +69,38 @@ TEST(LearnTest, EveryExplorerLearns) {
   }
 }
 
+// One candidate that always earns 1, a second a decision, paid 20 decisions later: while it is pending it counts as a failure, unless it is
+// held back for as long.
+double EstimateWithPendingRewards(int64_t settle_after_seconds) {
+  TrainerOptions options;
+  Feature constant;
+  constant.name = "one";
+  options.features.features = {constant};
+  options.explorer = *ParseExplorer("greedy");
+  options.ridge = 1e-6;
+  options.reward_delay = 20;
+  options.settle_after_seconds = settle_after_seconds;
+  auto trainer = Trainer::Make(options);
+  EXPECT_OK(trainer);
+  for (int i = 0; i < 100; ++i) {
+    StreamDecision decision;
+    decision.time = i * kMicrosPerSecond;
+    decision.candidates.resize(1);
+    decision.candidates[0].id = "a";
+    decision.candidates[0].reward = 1;
+    EXPECT_OK((*trainer)->Step(decision));
+  }
+  const double estimate = (*trainer)->model()->theta()(0);
+  EXPECT_OK((*trainer)->Finish());
+  EXPECT_NEAR((*trainer)->model()->theta()(0), 1, 1e-6) << "all are paid in the end";
+  return estimate;
+}
+
+TEST(LearnTest, HeldBackDecisionsDoNotCountAsFailures) {
+  EXPECT_NEAR(EstimateWithPendingRewards(0), 0.8, 0.02);
+  EXPECT_NEAR(EstimateWithPendingRewards(20), 1, 1e-6);
+}
+
 TEST(LearnTest, AReplayCountsOnlyWhatWasLogged) {
   const LearnReport report = RunOn(MakeStream(6000, true));
   EXPECT_EQ(report.decisions, 6000);

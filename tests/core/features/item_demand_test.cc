@@ -57,8 +57,8 @@ TEST(ItemDemandTest, MostWantedIsExact) {
     }
     const ItemDemand::Market& market = demand.Of("");
     ItemDemand again;
-    again.Restore("", 0, 0, market.orders);
-    for (size_t i = 0; i < market.items.size(); ++i) again.Restore("", 3, static_cast<uint32_t>(i), market.items[i]);
+    again.Restore("", 0, 0, market.orders, market.order_seasons);
+    for (size_t i = 0; i < market.items.size(); ++i) again.Restore("", 3, static_cast<uint32_t>(i), market.items[i], market.item_seasons[i]);
     EXPECT_EQ(Items(again.Of("").slow), Items(market.slow)) << "seed " << seed;
     EXPECT_EQ(Items(again.Of("").fast), Items(market.fast)) << "seed " << seed;
 

@@ -347,6 +347,20 @@ TEST_F(ListAnswerTest, TrendingIsWhatRisesPopularWhatSells) {
   EXPECT_THAT(Ids(Answer(ListCall::kRecommendItems, {})), ElementsAre("white", "black"));
 }
 
+// As many of both, but one sells on Saturdays and the other on Mondays.
+TEST_F(ListAnswerTest, PopularAndTrendingKnowTheWeekday) {
+  const TimeMicros saturday = kDayZero + 2 * kDay;
+  for (int week = -8; week < 0; ++week) {
+    for (int i = 0; i < 40; ++i) Buy("", {"black"}, saturday + (7 * week) * kDay);
+    for (int i = 0; i < 40; ++i) Buy("", {"white"}, saturday + (7 * week - 5) * kDay);
+  }
+  for (const StrategyKind kind : {StrategyKind::kPopular, StrategyKind::kTrending}) {
+    lists_.strategies = {{kind, "", 1}};
+    EXPECT_THAT(Ids(Answer(ListCall::kRecommendItems, {}, "", "", saturday)), ElementsAre("black", "white"));
+    EXPECT_THAT(Ids(Answer(ListCall::kRecommendItems, {}, "", "", saturday + 2 * kDay)), ElementsAre("white", "black"));
+  }
+}
+
 TEST_F(ListAnswerTest, PopularIsThatOfTheMarketWhereItHasOrders) {
   for (int i = 0; i < 3; ++i) Buy("", {"black"}, kDayZero, "de");
   Buy("", {"white"}, kDayZero, "nl");

@@ -242,6 +242,7 @@ TEST(EngineReleasesTest, ThePolicyThatDecidedIsWorthWhatItEarned) {
         if (i % 3 == 0) shop.Send(Shop::Purchase(absl::StrCat("p", i), absl::StrCat("c", i % 40), shown, time + 1));
       }
       shop.Rank("last", "ann", kOpening + 1000 * kMinute);
+      shop.Send(Shop::Purchase("end", "bob", {}, kOpening + 1000 * kMinute));  // answered once all decisions before it are in the log
       const absl::StatusOr<v1::PolicyEvaluation> evaluation = shop.Evaluate("learn");
       ASSERT_OK(evaluation);
       EXPECT_EQ(evaluation->version(), pin.version());
