@@ -165,7 +165,8 @@ func (s *FeedbackStream) run() {
 			failures = 1
 		}
 		s.lastError = ended
-		if !ended.IsRetryable() {
+		// A server that shuts down cancels streams that arrive too late; we cancel none whose end is not known here already.
+		if !ended.IsRetryable() && ended.Code != codes.Canceled {
 			s.failure = ended
 			s.announce()
 			return

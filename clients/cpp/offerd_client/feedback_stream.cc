@@ -79,7 +79,8 @@ void FeedbackStream::Run() {
     if (is_closing_) return;
     failures = counts_.acknowledged > acknowledged ? 1 : failures + 1;
     last_error_ = ended;
-    if (!ended.IsRetryable()) {
+    // A server that shuts down cancels streams that arrive too late; we cancel none whose end is not known here already.
+    if (!ended.IsRetryable() && ended.code != grpc::StatusCode::CANCELLED) {
       failure_ = ended;
       changed_.notify_all();
       return;

@@ -107,7 +107,8 @@ class FeedbackStream:
                     return
                 failures = 1 if self._counts.acknowledged > acknowledged else failures + 1
                 self._last_error = failure
-                if not failure.is_retryable:
+                # A server that shuts down cancels streams that arrive too late; we cancel none whose end is not known here already.
+                if not failure.is_retryable and failure.code != "CANCELLED":
                     self._failure = failure
                     self._changed.notify_all()
                     return

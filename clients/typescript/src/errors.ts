@@ -43,6 +43,9 @@ const status = root.lookupType("google.rpc.Status");
 const badRequest = root.lookupType("google.rpc.BadRequest");
 const retryInfo = root.lookupType("offerd.client.RetryInfo");
 
+// What grpc-js calls INTERNAL although no server said so: the connection broke while something was written, or without a status.
+const BROKEN_CONNECTION = /^(Write error: |Received RST_STREAM )/;
+
 export function fromGrpc(answer: grpc.StatusObject, attempts: number): OfferdError {
   const violations: Violation[] = [];
   let retryDelayMs = 0;
@@ -60,7 +63,9 @@ export function fromGrpc(answer: grpc.StatusObject, attempts: number): OfferdErr
   } catch {
     // Details are a courtesy: damaged ones must not hide the code.
   }
-  return new OfferdError(grpc.status[answer.code] ?? "UNKNOWN", answer.details, attempts, violations, retryDelayMs);
+  const isBroken = answer.code === grpc.status.INTERNAL && BROKEN_CONNECTION.test(answer.details);
+  const code = isBroken ? "UNAVAILABLE" : (grpc.status[answer.code] ?? "UNKNOWN");
+  return new OfferdError(code, answer.details, attempts, violations, retryDelayMs);
 }
 
 function read(type: protobuf.Type, bytes: Uint8Array): { [name: string]: any } {

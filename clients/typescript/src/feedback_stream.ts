@@ -152,7 +152,8 @@ export class FeedbackStream {
     if (!this.isClosing) {
       const error = status.code === "OK" ? new OfferdError("UNAVAILABLE", "the server ended the stream") : status;
       this.lastError = error;
-      if (error.isRetryable) {
+      // A server that shuts down cancels streams that arrive too late; those that we cancel are not ours any more here.
+      if (error.isRetryable || error.code === "CANCELLED") {
         const wait = pause(this.options, ++this.failures, error.retryDelayMs);
         this.reopen = setTimeout(() => {
           ++this.counted.reconnects;

@@ -221,7 +221,8 @@ public final class FeedbackStream {
     if (stall != null) stall.cancel(false);
     if (!isClosing) {
       lastError = why;
-      if (why.isRetryable()) {
+      // A server that shuts down cancels streams that arrive too late; those that we cancel are not ours any more here.
+      if (why.isRetryable() || why.code() == Status.Code.CANCELLED) {
         reopen = timers.schedule(this::openAgain, options.pauseMillis(++failures, why.retryDelay()), TimeUnit.MILLISECONDS);
       } else {
         failure = why;
