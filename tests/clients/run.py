@@ -63,13 +63,24 @@ class Language:
         check(TOKEN not in done.stdout + done.stderr, "the token was printed")
         return json.loads(done.stdout.strip().splitlines()[-1])
 
+    def status(self):
+        """Of the server; a connection may fail in the moment after a restart."""
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return self.server.status()
+            except RuntimeError:
+                if time.monotonic() > deadline or self.server.process.poll() is not None:
+                    raise
+                time.sleep(0.1)
+
     def requests(self, method, code):
         text = urllib.request.urlopen(f"http://127.0.0.1:{self.server.metrics_port}/metrics", timeout=10).read().decode()
         found = re.search(rf'^offerd_requests_total{{method="{method}",code="{code}"}} (\d+)', text, re.M)
         return int(found[1]) if found else 0
 
     def the_example_makes_a_visit(self):
-        before = self.server.status()["events"]
+        before = self.status()["events"]
         done = run(self.example, "--server", self.address)
         check(done.returncode == 0, done.stdout, done.stderr)
         check(re.search(r"^decision [0-9a-f]{32} by policy learned$", done.stdout, re.M), "no decision id:", done.stdout)
@@ -78,7 +89,7 @@ class Language:
         check(all(0 < float(probability) <= 1 for _, probability in slots), "probabilities:", done.stdout)
         check("feedback: 3 events sent, 3 acknowledged, 3 applied" in done.stdout, done.stdout)
         check(re.search(r"^goes with \w+: \w+, \w+", done.stdout, re.M), "no cross sell:", done.stdout)
-        after = self.server.status()["events"]
+        after = self.status()["events"]
         for count in ("acknowledged", "applied"):
             check(after[count] - before[count] == 3, f"server: {count}", before, after)
         return " | ".join(line.strip() for line in done.stdout.splitlines())
@@ -90,24 +101,24 @@ class Language:
         check(all(answer[name] == 3 for name in names), answer)
 
     def the_same_request_id_gets_the_same_decision(self):
-        before = self.server.status()["decisions"]
+        before = self.status()["decisions"]
         first = self.drive("rank", request_id=f"{self.name}-page", times=2)
         second = self.drive("rank", request_id=f"{self.name}-page")
         other = self.drive("rank", times=2)  # ids made up by the client: two requests
         ids = first["decision_ids"] + second["decision_ids"]
         check(len(ids) == 3 and ids[0] and len(set(ids)) == 1, ids)
         check(len(set(other["decision_ids"] + ids)) == 3, other, ids)
-        check(self.server.status()["decisions"] - before == 3, "decisions of the server")
+        check(self.status()["decisions"] - before == 3, "decisions of the server")
 
     def a_killed_and_a_restarted_server_lose_no_event_and_count_none_twice(self):
-        before = self.server.status()["events"]
+        before = self.status()["events"]
         command = [*self.driver, "--case", "feedback", "--server", self.address, "--events", EVENTS, "--prefix", f"kill-{self.name}",
                    "--pause-ms", 5, "--flush-seconds", 60]
         driver = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
         try:
             for stop, events in ((self.server.kill, 50), (self.server.terminate, 150)):
                 deadline = time.monotonic() + 60
-                while self.server.status()["events"]["acknowledged"] - before["acknowledged"] < events:
+                while self.status()["events"]["acknowledged"] - before["acknowledged"] < events:
                     check(time.monotonic() < deadline and driver.poll() is None, f"{events} events are not there")
                 stop()
                 time.sleep(0.5)  # some attempts to reconnect fail
@@ -120,7 +131,7 @@ class Language:
             if self.server.process is None:
                 self.server.start()
         answer = json.loads(out) if out.strip() else err
-        after = self.server.status()["events"]
+        after = self.status()["events"]
         check(answer["ok"] and answer["acknowledged"] == answer["sent"] == EVENTS, answer)
         check(answer["applied"] + answer["duplicate"] == EVENTS and answer["other"] == 0, answer)
         check(answer["reconnects"] >= 2, "the server was stopped too late:", answer)
