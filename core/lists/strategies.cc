@@ -25,11 +25,6 @@ void KeepBest(size_t count, Candidates* candidates) {
 
 absl::string_view IdOf(const ListContext& context, ItemIndex index) { return context.state->catalogue.ItemAt(index).id.value(); }
 
-ItemIndex IndexOf(const ListContext& context, absl::string_view id) {
-  const ItemIndex* known = context.state->catalogue.FindItem(id);
-  return known == nullptr ? kNoItem : *known;
-}
-
 // The items a table is asked about, with their weights.
 void FillLines(const Strategy& strategy, const ListContext& context, const ItemIdsView& ids, std::vector<CartLine>* lines) {
   lines->clear();
@@ -47,15 +42,14 @@ void FillLines(const Strategy& strategy, const ListContext& context, const ItemI
   }
 }
 
-// Takes what may be shown from a scored list of table items.
-void Keep(const ListContext& context, const ListTable& table, MayShow may_show, size_t count, const std::vector<ScoredItem>& scored,
-          Candidates* candidates) {
+// Takes what may be shown from scratch.scored, a list of table items.
+void Keep(const ListContext& context, const ListTable& table, MayShow may_show, size_t count, StrategyScratch& scratch, Candidates* candidates) {
   candidates->clear();
-  for (const ScoredItem& item : scored) {
+  for (const ScoredItem& item : scratch.scored) {
     if (candidates->size() == count) return;
     if (item.score <= 0) return;
     const absl::string_view id = table.ids.IdOf(item.item);
-    const ItemIndex index = IndexOf(context, id);
+    const ItemIndex index = scratch.numbers.Of(context.state->catalogue, table, item.item, id);
     if (may_show(id, index)) candidates->push_back({id, index, item.score});
   }
 }
@@ -75,12 +69,12 @@ void Neighbours(const Strategy& strategy, const ListContext& context, const List
   scratch.cart.Accumulate(table.rows, scratch.lines);
   if (strategy.kind == StrategyKind::kHistory) {
     TopOfHistory(scratch);
-    return Keep(context, table, may_show, count, scratch.scored, candidates);
+    return Keep(context, table, may_show, count, scratch, candidates);
   }
   // What may not be shown is rare: ask for a few more, and for many more only where they were not enough.
   for (size_t wanted = count + count / 2 + 8;; wanted *= 4) {
     scratch.cart.Top(wanted, {}, &scratch.scored);
-    Keep(context, table, may_show, count, scratch.scored, candidates);
+    Keep(context, table, may_show, count, scratch, candidates);
     if (candidates->size() == count || scratch.scored.size() < wanted) return;
   }
 }
@@ -95,7 +89,7 @@ void Sessions(const ListContext& context, const ListTable& table, size_t count, 
   SessionQueryOptions query = table.query;
   for (query.count = count + count / 2 + 8;; query.count *= 4) {
     RecommendNext(table.sessions, scratch.session, query, scratch.sessions, &scratch.scored);
-    Keep(context, table, may_show, count, scratch.scored, candidates);
+    Keep(context, table, may_show, count, scratch, candidates);
     if (candidates->size() == count || scratch.scored.size() < query.count) return;
   }
 }
@@ -259,6 +253,31 @@ float ScoreOf(const ItemTableView& rows, TableItem from, TableItem to) {
 }
 
 }  // namespace
+
+std::vector<ItemIndex>& RememberedNumbers::NumbersOf(const ListTable& table) {
+  for (Table& known : tables_) {
+    if (known.table == &table && known.numbers.size() == table.ids.size()) return known.numbers;
+  }
+  if (tables_.size() < kMaxTables) {
+    tables_.emplace_back();
+    oldest_ = tables_.size() - 1;
+  } else {
+    oldest_ = (oldest_ + 1) % kMaxTables;
+  }
+  Table& added = tables_[oldest_];
+  added.table = &table;
+  added.numbers.assign(table.ids.size(), kNoItem);
+  return added.numbers;
+}
+
+ItemIndex RememberedNumbers::Of(const Catalogue& catalogue, const ListTable& table, TableItem item, absl::string_view id) {
+  ItemIndex& number = NumbersOf(table)[item];
+  const auto at = static_cast<size_t>(number);
+  if (at < catalogue.num_item_numbers() && catalogue.ItemAt(number).id.value() == id) return number;
+  const ItemIndex* known = catalogue.FindItem(id);
+  number = known == nullptr ? kNoItem : *known;
+  return number;
+}
 
 void CollectHistory(ListContext& context) {
   context.history.clear();
