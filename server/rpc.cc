@@ -15,8 +15,9 @@ namespace {
 
 using google::protobuf::Message;
 
-// Completions and arrivals taken in before a waiting call has its turn, however many more there are.
-constexpr int kMostTakenIn = 256;
+// Completions and arrivals taken in before a waiting call has its turn. What gRPC has read it hands out in order of arrival, so what is not
+// taken in grows old: more than can be read between two turns.
+constexpr int kMostTakenIn = 1024;
 constexpr size_t kMaxIdleCalls = 64;  // kept beyond those that wait for calls
 
 bool IsPast(gpr_timespec deadline) {
@@ -36,6 +37,7 @@ class UnaryCall final : public RpcTag, public WaitingCall {
   void Wait(grpc::ServerCompletionQueue* queue);
   void Proceed(bool ok) override;
   void TakeTurn() override;
+  int64_t arrived_micros() const override { return arrived_micros_; }
 
  private:
   void Arrived();
@@ -272,7 +274,8 @@ absl::Status RpcGate::EnterBatch(Role role, int64_t now_micros) {
   return rate;
 }
 
-RpcQueue::RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue) : queue_(std::move(queue)) {}
+RpcQueue::RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue, const RpcGate* gate)
+    : queue_(std::move(queue)), gate_(*gate) {}
 
 RpcQueue::~RpcQueue() {
   if (is_shut_down_) return;
@@ -326,13 +329,24 @@ bool RpcQueue::TakeIn() {
   return true;
 }
 
-void RpcQueue::Run() {
-  while (TakeIn()) {
-    if (waiting_.empty()) continue;
-    WaitingCall* const call = waiting_.front();
+void RpcQueue::GiveTurns() {
+  if (waiting_.empty()) return;
+  const int64_t now = gate_.NowMicros();
+  const int64_t most = gate_.max_turn_wait_micros();
+  const bool is_late = now - waiting_.front()->arrived_micros() > most / 2;
+  WaitingCall* const next = is_late ? waiting_.back() : waiting_.front();
+  is_late ? waiting_.pop_back() : waiting_.pop_front();
+  next->TakeTurn();
+  for (int refused = 0; refused < kMostTakenIn && !waiting_.empty(); ++refused) {
+    WaitingCall* const oldest = waiting_.front();
+    if (now - oldest->arrived_micros() <= most) break;
     waiting_.pop_front();
-    call->TakeTurn();
+    oldest->TakeTurn();  // CheckTurn refuses it
   }
+}
+
+void RpcQueue::Run() {
+  while (TakeIn()) GiveTurns();
 }
 
 }  // namespace offerd

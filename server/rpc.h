@@ -70,6 +70,7 @@ class RpcGate {
   void Leave();
 
   int64_t NowMicros() const { return now_micros_(); }
+  int64_t max_turn_wait_micros() const { return max_turn_wait_micros_; }
   Metrics& metrics() const { return metrics_; }
   void CountStream(int difference) { open_streams_.fetch_add(difference, std::memory_order_relaxed); }
   void CollectMetrics();  // sets the gauges
@@ -120,6 +121,7 @@ class MemberTag final : public RpcTag {
 class WaitingCall {
  public:
   virtual void TakeTurn() = 0;  // on the queue's thread
+  virtual int64_t arrived_micros() const = 0;
 
  protected:
   ~WaitingCall() = default;
@@ -137,11 +139,12 @@ class RpcPool {
 
 // One completion queue and the one thread that polls it: two on one queue cost half of the throughput (docs/decisions).
 //
-// Everything that has come is taken in before the next call has its turn, so that under load calls wait here, where their age is known,
-// and not in sockets; those that waited too long are refused at little cost, and the others are answered in time.
+// What has come is taken in before the next call has its turn, so that under load calls wait here, where their age is known, and not in
+// sockets. First come, first served, while nobody waits long. Else there is more to do than time: the newest call has its turn, whose caller
+// still waits, and those that waited too long are refused at little cost.
 class RpcQueue {
  public:
-  explicit RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue);
+  RpcQueue(std::unique_ptr<grpc::ServerCompletionQueue> queue, const RpcGate* gate);
   ~RpcQueue();  // after Stop, or never started
 
   void AddPool(std::unique_ptr<RpcPool> pool) { pools_.push_back(std::move(pool)); }
@@ -166,11 +169,13 @@ class RpcQueue {
     bool* const flag_;
   };
   void Run();
-  bool TakeIn();  // all that has come; false: the queue has ended
+  bool TakeIn();    // what has come; false: the queue has ended
+  void GiveTurns();  // to one call that is answered, and to those that are refused
   void ShutDownWhenDone();
 
   // Fixed after Start.
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  const RpcGate& gate_;
   std::vector<std::unique_ptr<RpcPool>> pools_;
   std::thread thread_;
   // Queue thread only.

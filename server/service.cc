@@ -235,7 +235,7 @@ absl::Status Service::Impl::Start(const ServerConfig& config) {
     health_.AddName(each->descriptor()->full_name(), each != &offers_ && each != &admin_);
   }
   for (int i = 0; i < config.completion_queues; ++i) {
-    auto queue = std::make_unique<RpcQueue>(builder.AddCompletionQueue());
+    auto queue = std::make_unique<RpcQueue>(builder.AddCompletionQueue(), &gate_);
     for (const RpcMethod& method : table_.methods()) {
       queue->AddMethod(&method, &gate_, method.service == &offers_ ? kWaitingFrontend : kWaitingOthers);
     }

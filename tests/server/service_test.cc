@@ -214,7 +214,7 @@ TEST_F(ServiceTest, MoreInFlightThanAllowedIsShedAndThereIsRoomAgainAfterwards) 
 // The clock jumps while calls wait for the thread: those are refused without work, later ones are answered again.
 TEST_F(ServiceTest, ACallThatWaitedTooLongForItsTurnIsShed) {
   config_.max_turn_wait_ms = 50;
-  clock_step_micros_ = 50'001;  // between a call's arrival and its turn
+  clock_step_micros_ = 25'001;  // read twice between a call's arrival and its turn
   Start();
   for (int i = 0; i < 5; ++i) {
     const grpc::Status status = RankOffers();
@@ -222,7 +222,7 @@ TEST_F(ServiceTest, ACallThatWaitedTooLongForItsTurnIsShed) {
     EXPECT_THAT(status.error_message(), ::testing::HasSubstr("waited 50 ms for its turn, the most is 50"));
   }
   EXPECT_EQ(handlers_.calls("RankOffers"), 0);
-  clock_step_micros_ = 50'000;
+  clock_step_micros_ = 25'000;
   EXPECT_TRUE(RankOffers().ok());
   Drain();
   EXPECT_EQ(metrics_->shed(ShedReason::kTurnWait), 5u);
