@@ -17,6 +17,7 @@ void AddSnapshot(CLI::App& app, Session& session);
 void AddSnapshotRestore(CLI::App& snapshot, Session& session);
 void AddReplay(CLI::App& app, Session& session);
 void AddStatus(CLI::App& app, Session& session);
+void AddTop(CLI::App& app, Session& session);
 void AddPlay(CLI::App& app, Session& session);
 void AddEvaluate(CLI::App& app, Session& session);
 void AddLearn(CLI::App& app, Session& session);

@@ -23,6 +23,7 @@ constexpr void (*kCommands[])(CLI::App&, Session&) = {
     AddPolicy,     // policy.cc
     AddSnapshot,   // snapshot.cc
     AddStatus,     // status.cc
+    AddTop,        // top.cc
     AddPlay,       // play.cc
     AddReplay,     // replay.cc
     AddLog,        // log_export.cc
