@@ -96,7 +96,7 @@ void BuildApp(CLI::App& app, Session& session) {
   app.description("The command line of offerd, the offer-decision server");
   app.fallthrough();  // global options may stand behind the command
   app.require_subcommand(1);
-  app.add_option("--server", session.connection.server, "host:port of offerd")->capture_default_str();
+  app.add_option("--server", session.connection.server, "host:port of offerd, or unix:/PATH of its socket")->capture_default_str();
   CLI::Option* token = app.add_option("--token", session.connection.token, "bearer token of the role; other users of this machine can see it: prefer --token-file");
   app.add_option("--token-file", session.connection.token_file, "file whose first line is the bearer token")->excludes(token);
   CLI::Option* ca =

@@ -26,6 +26,7 @@ namespace {
 
 constexpr size_t kMinTokenBytes = 16;
 constexpr size_t kMaxFileBytes = 1 << 20;
+constexpr size_t kMaxSocketPathBytes = 107;  // sockaddr_un
 
 class Problems {
  public:
@@ -238,6 +239,12 @@ class Reader {
   Problems& problems_;
 };
 
+// gRPC takes it as a part of a URI, so it keeps to letters that mean themselves there.
+bool IsSocketPath(const std::string& path) {
+  const auto is_plain = [](char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains("._-/", c); };
+  return path.size() <= kMaxSocketPathBytes && path.front() == '/' && path.back() != '/' && std::all_of(path.begin(), path.end(), is_plain);
+}
+
 void ReadTokens(const v1::Config& proto, Reader& reader, Problems& problems, ServerConfig* config) {
   for (int i = 0; i < proto.tokens_size(); ++i) {
     const v1::Config::Token& given = proto.tokens(i);
@@ -310,6 +317,11 @@ void ReadAddresses(const v1::Config& proto, Reader& reader, Problems& problems, 
         listen->host == metrics->host) {
       problems.Add("metrics_listen", "another address than listen", Reader::Quoted(config->metrics_listen));
     }
+  }
+  config->unix_socket = proto.unix_socket();
+  if (!config->unix_socket.empty() && !IsSocketPath(config->unix_socket)) {
+    problems.Add("unix_socket", absl::StrCat("an absolute path of at most ", kMaxSocketPathBytes, " bytes of letters, digits and ._-/"),
+                 Reader::Quoted(config->unix_socket));
   }
   if (proto.has_tls()) {
     ServerConfig::Tls tls;

@@ -26,6 +26,7 @@ struct ServerConfig {
   std::string store_path;
   std::string listen = "127.0.0.1:7070";
   std::string metrics_listen = "127.0.0.1:9464";  // empty = none
+  std::string unix_socket;                        // empty = none
   std::optional<Tls> tls;
   std::vector<RoleToken> tokens;  // empty = no authentication
   bool allow_insecure_remote = false;

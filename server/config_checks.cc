@@ -60,6 +60,9 @@ std::vector<PathProblem> CheckPaths(const ServerConfig& config) {
   if (IsThereButNoFolder(Canonical(config.tables_path))) {
     problems.push_back({"tables_path", "a folder", absl::StrCat(Quoted(config.tables_path), ", which is none")});
   }
+  if (!config.unix_socket.empty() && !fs::is_directory(fs::path(config.unix_socket).parent_path(), error)) {
+    problems.push_back({"unix_socket", "a path in a folder that is there", Quoted(config.unix_socket)});
+  }
   if (config.backup_path.empty()) return problems;
   const fs::path backup = Canonical(config.backup_path);
   if (backup == store) {

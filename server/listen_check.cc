@@ -2,6 +2,8 @@
 
 #include <netdb.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,7 +27,34 @@ int TryToListen(const addrinfo& address) {
   return error;
 }
 
+// 0: a server answers at this socket; else errno.
+int TryToConnect(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return ENAMETOOLONG;
+  path.copy(address.sun_path, path.size());
+  const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return errno;
+  const bool answers = connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  const int error = answers || errno == EAGAIN ? 0 : errno;  // EAGAIN: so many wait for it already
+  close(descriptor);
+  return error;
+}
+
 }  // namespace
+
+absl::Status CheckCanListenAt(absl::string_view field, const std::string& path) {
+  const auto fail = [&](const std::string& why) {
+    return absl::UnavailableError(
+        absl::StrCat(field, ": expected a path where nothing is or the socket of a server that is gone, found ", path, ": ", why));
+  };
+  struct stat found {};
+  if (lstat(path.c_str(), &found) != 0) return errno == ENOENT ? absl::OkStatus() : fail(std::generic_category().message(errno));
+  if (!S_ISSOCK(found.st_mode)) return fail("it is there and is no socket");
+  const int error = TryToConnect(path);
+  if (error == 0) return fail("another server answers there");
+  return error == ECONNREFUSED ? absl::OkStatus() : fail(std::generic_category().message(error));
+}
 
 absl::Status CheckCanListen(absl::string_view field, const std::string& address) {
   const auto fail = [&](const std::string& why) {

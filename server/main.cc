@@ -44,6 +44,10 @@ int Serve(const std::string& config_path, sigset_t* signals) {
     const absl::Status can_export = CheckCanListen("metrics_listen", config->metrics_listen);
     if (!can_export.ok()) return Fail(can_export);
   }
+  if (!config->unix_socket.empty()) {
+    const absl::Status can_listen_at = CheckCanListenAt("unix_socket", config->unix_socket);
+    if (!can_listen_at.ok()) return Fail(can_listen_at);
+  }
   StoreOptions options;
   options.min_free_bytes = config->min_free_bytes;
   auto store = Store::OpenAt(config->store_path, options);
@@ -67,6 +71,7 @@ int Serve(const std::string& config_path, sigset_t* signals) {
   (*engine)->Start();
   (*service)->SetReady(true);
   Log(LogLevel::kInfo, "ready", {{"port", (*service)->port()},
+                                 {"unix_socket", config->unix_socket},
                                  {"metrics_port", exporter == nullptr ? 0 : exporter->port()},
                                  {"version", kVersion}});
   int signal = 0;

@@ -1,5 +1,7 @@
 #include "server/service.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -14,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
+#include "core/status_macros.h"
 #include "offerd/v1/admin_service.grpc.pb.h"
 #include "offerd/v1/catalog_service.grpc.pb.h"
 #include "offerd/v1/customer_service.grpc.pb.h"
@@ -21,6 +24,7 @@
 #include "offerd/v1/offer_service.grpc.pb.h"
 #include "server/feedback_stream.h"
 #include "server/health.h"
+#include "server/listen_check.h"
 #include "server/log.h"
 #include "server/rpc.h"
 #include "server/validation.h"
@@ -151,6 +155,7 @@ class Service::Impl {
 
  private:
   void AddMethods();
+  absl::Status Listen(const ServerConfig& config, grpc::ServerBuilder& builder);
 
   RpcGate gate_;
   Handlers& handlers_;
@@ -220,6 +225,10 @@ absl::Status Service::Impl::Start(const ServerConfig& config) {
 
   grpc::ServerBuilder builder;
   builder.AddListeningPort(config.listen, CredentialsOf(config), &port_);
+  if (!config.unix_socket.empty()) {
+    RETURN_IF_ERROR(CheckCanListenAt("unix_socket", config.unix_socket));
+    builder.AddListeningPort("unix:" + config.unix_socket, grpc::InsecureServerCredentials());  // gRPC replaces a stale one
+  }
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // else a second server would share the port in silence
   builder.SetMaxReceiveMessageSize(Limits().max_message_bytes);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
@@ -243,13 +252,29 @@ absl::Status Service::Impl::Start(const ServerConfig& config) {
     health_.AddTo(queue.get());
     queues_.push_back(std::move(queue));
   }
+  RETURN_IF_ERROR(Listen(config, builder));
+  for (const auto& queue : queues_) queue->Start();
+  return absl::OkStatus();
+}
+
+absl::Status Service::Impl::Listen(const ServerConfig& config, grpc::ServerBuilder& builder) {
+  const bool has_socket = !config.unix_socket.empty();
+  const mode_t before = has_socket ? umask(0077) : 0;  // nobody else connects before the mode of the socket is set
   server_ = builder.BuildAndStart();
-  if (server_ == nullptr || port_ == 0) {
+  if (has_socket) umask(before);
+  if (port_ == 0 || (server_ == nullptr && !has_socket)) {
     return absl::UnavailableError(absl::StrCat("listen: expected a free address of this machine",
                                                config.tls.has_value() ? " and a certificate that fits its key" : "", ", found ",
                                                config.listen, " which cannot be used"));
   }
-  for (const auto& queue : queues_) queue->Start();
+  if (server_ != nullptr && has_socket && chmod(config.unix_socket.c_str(), 0660) != 0) {
+    server_->Shutdown();
+    server_ = nullptr;
+  }
+  if (server_ == nullptr) {
+    return absl::UnavailableError(
+        absl::StrCat("unix_socket: expected a path where a socket can be made, found ", config.unix_socket, " which cannot be used"));
+  }
   return absl::OkStatus();
 }
 

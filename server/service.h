@@ -22,6 +22,7 @@ namespace offerd {
 class Service {
  public:
   // Listens at once and answers; health says NOT_SERVING until SetReady. Unavailable when the address is taken, with its name.
+  // A Unix domain socket of the configuration is there with mode 0660 then, plain text whatever `tls` says, and gone after Drain.
   // now_micros is the time that rate limits and latencies are measured by; any thread calls it.
   static absl::StatusOr<std::unique_ptr<Service>> Start(const ServerConfig& config, Handlers* handlers, Metrics* metrics,
                                                         std::function<int64_t()> now_micros);

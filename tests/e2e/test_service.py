@@ -57,6 +57,29 @@ class ServiceTest(unittest.TestCase):
         call = self.channel.unary_unary("/offerd.v1.AdminService/GetLimits", request.SerializeToString, answer.FromString)
         self.assertEqual(call(request()).max_candidates, 1000)
 
+    def test_a_unix_socket_beside_tcp(self):
+        folder = support.Folder()
+        self.addCleanup(folder.close)
+        path = folder.path / "offerd.sock"
+        server = support.Server(folder.path, unix_socket=f'"{path}"').start()
+        self.addCleanup(server.close)
+        support.set_up_shop(server)
+        command = [support.BIN / "offerctl", "--server", f"unix:{path}", "rank", "--placement", "home", "--customer", "c"]
+        self.assertIn("decision ", subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        self.assertEqual(path.stat().st_mode & 0o777, 0o660)
+        (folder.path / "second").mkdir()
+        second = support.Server(folder.path / "second", unix_socket=f'"{path}"')
+        second.launch()
+        self.assertEqual(second.process.wait(timeout=60), 1)
+        self.assertIn("another server answers there", second.log.read_text())
+        self.assertFalse(second.store.exists(), "a start that cannot succeed changes nothing")
+        server.kill()
+        self.assertTrue(path.is_socket(), "left behind")
+        server.start()
+        subprocess.run(command, check=True, capture_output=True)
+        self.assertEqual(server.terminate(), 0)
+        self.assertFalse(path.exists())
+
     def test_a_repeated_request_gets_the_same_list_and_counts_once(self):
         decisions = self.server.status()["decisions"]
         first = self.rank(request_id="repeat-1", customer_id="c")

@@ -49,6 +49,7 @@ TEST_F(ConfigTest, OnlyTheStoreIsRequiredAndTheRestHasDefaults) {
   EXPECT_EQ(config->store_path, "data");
   EXPECT_EQ(config->listen, "127.0.0.1:7070");
   EXPECT_EQ(config->metrics_listen, "127.0.0.1:9464");
+  EXPECT_EQ(config->unix_socket, "");
   EXPECT_FALSE(config->tls.has_value());
   EXPECT_TRUE(config->tokens.empty());
   EXPECT_EQ(config->clock, ServerConfig::Clock::kWall);
@@ -80,7 +81,8 @@ TEST_F(ConfigTest, EveryFieldIsRead) {
       token, "' } allow_insecure_remote: true clock: REQUEST durability: SYNCED salt: 'x' currency: 'CHF' completion_queues: 2 "
       "max_in_flight: 3 max_queued_records: 4 rate_limits { role: FEEDBACK requests_per_second: 5 burst: 6 } profile_bytes: 256 "
       "max_open_decisions: 100 request_id_lifetime_seconds: 7 event_id_lifetime_seconds: 8 max_stored_replies: 100 "
-      "snapshot_interval_seconds: 9 snapshots_kept: 10 min_free_bytes: 1048576 backup_path: 'b' log_level: ERROR"));
+      "snapshot_interval_seconds: 9 snapshots_kept: 10 min_free_bytes: 1048576 backup_path: 'b' log_level: ERROR "
+      "unix_socket: '/run/offerd.sock'"));
   ASSERT_OK(config);
   EXPECT_EQ(config->metrics_listen, "");
   EXPECT_EQ(config->tls->certificate_pem, kTestCertificate);
@@ -101,6 +103,7 @@ TEST_F(ConfigTest, EveryFieldIsRead) {
   EXPECT_EQ(config->snapshots_kept, 10);
   EXPECT_EQ(config->min_free_bytes, 1'048'576);
   EXPECT_EQ(config->backup_path, "b");
+  EXPECT_EQ(config->unix_socket, "/run/offerd.sock");
   EXPECT_EQ(config->log_level, LogLevel::kError);
 }
 
@@ -249,6 +252,17 @@ TEST_F(ConfigTest, Paths) {
   ExpectProblem(absl::StrCat("salt: '", std::string(257, 'x'), "'"), "salt: expected at most 256 bytes");
 }
 
+TEST_F(ConfigTest, SocketPaths) {
+  const std::string longest = "/" + std::string(106, 'x');
+  for (const std::string& sound : {std::string("/run/offerd/offerd.sock"), std::string("/a_b-C.1"), longest}) {
+    EXPECT_THAT(Problems(absl::StrCat("unix_socket: '", sound, "'")), ::testing::IsEmpty()) << sound;
+  }
+  for (const std::string& wrong : {longest + "x", std::string("offerd.sock"), std::string("/run/"), std::string("/a b"), std::string("/a%20b"),
+                                   std::string("unix:/a"), std::string("/a?b"), std::string("/a#b"), std::string("/\xc3\xa9")}) {
+    ExpectProblem(absl::StrCat("unix_socket: '", wrong, "'"), "unix_socket: expected an absolute path of at most 107 bytes");
+  }
+}
+
 TEST_F(ConfigTest, AKeyOfAnotherCertificate) {
   const std::string certificate = Write("cert", kTestCertificate);
   const std::string key = Write("other_key", kOtherKey);
@@ -269,6 +283,7 @@ TEST_F(ConfigTest, FoldersOnThisMachine) {
   expect(absl::StrCat("store_path: '", file, "'"), "store_path: expected a folder, found");
   expect(absl::StrCat("store_path: '", store, "' tables_path: '", file, "'"), "tables_path: expected a folder, found");
   expect(absl::StrCat("store_path: '", store, "' backup_path: '", file, "'"), "backup_path: expected a folder, found");
+  expect(absl::StrCat("store_path: '", store, "' unix_socket: '", folder.path("no/offerd.sock"), "'"), "unix_socket: expected a path in a folder that is there");
   for (const std::string& same : {store, store + "/", folder.path("store/../store"), folder.path("link"), folder.path("./link/")}) {
     expect(absl::StrCat("store_path: '", store, "' backup_path: '", same, "'"), "backup_path: expected another folder");
   }
