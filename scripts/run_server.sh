@@ -11,7 +11,7 @@ start_server() {
     fi
     sleep 0.05
   done
-  server_port=$(sed -n 's/.*"event":"ready".*"port":\([0-9]*\),"metrics_port".*/\1/p' "$2")
+  server_port=$(sed -n 's/.*"event":"ready".*,"port":\([0-9]*\)[,}].*/\1/p' "$2")
   metrics_port=$(sed -n 's/.*"event":"ready".*"metrics_port":\([0-9]*\).*/\1/p' "$2")
   echo "offerd is ready: gRPC 127.0.0.1:$server_port, metrics http://127.0.0.1:$metrics_port/metrics"
 }

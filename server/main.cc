@@ -71,9 +71,9 @@ int Serve(const std::string& config_path, sigset_t* signals) {
   (*engine)->Start();
   (*service)->SetReady(true);
   Log(LogLevel::kInfo, "ready", {{"port", (*service)->port()},
-                                 {"unix_socket", config->unix_socket},
                                  {"metrics_port", exporter == nullptr ? 0 : exporter->port()},
-                                 {"version", kVersion}});
+                                 {"version", kVersion},
+                                 {"unix_socket", config->unix_socket}});
   int signal = 0;
   sigwait(signals, &signal);
   Log(LogLevel::kInfo, "draining", {{"signal", signal}});
