@@ -25,6 +25,11 @@ bool IsPast(gpr_timespec deadline) {
   return gpr_time_cmp(deadline, gpr_now(deadline.clock_type)) <= 0;
 }
 
+absl::Status CheckDeadline(const grpc::ServerContext& context) {
+  if (!IsPast(context.raw_deadline())) return absl::OkStatus();
+  return absl::DeadlineExceededError("the deadline had passed before the call was taken up");
+}
+
 class UnaryPool;
 
 // One call at a time, again and again. All on the queue's thread, but for Answer, which any thread calls once a call; after
@@ -36,7 +41,7 @@ class UnaryCall final : public RpcTag, public WaitingCall {
 
   void Wait(grpc::ServerCompletionQueue* queue);
   void Proceed(bool ok) override;
-  void TakeTurn() override;
+  void TakeTurn(int64_t now_micros) override;
   int64_t arrived_micros() const override { return arrived_micros_; }
 
  private:
@@ -141,12 +146,12 @@ void UnaryCall::Arrived() {
   if (!method_.is_probe) status = gate_.Enter(method_, *context_, arrived_micros_, &role);
   is_in_ = status.ok() && !method_.is_probe;
   if (!status.ok()) return Answer(status);
-  method_.is_probe ? TakeTurn() : pool_.Append(this);
+  method_.is_probe ? TakeTurn(arrived_micros_) : pool_.Append(this);
 }
 
-void UnaryCall::TakeTurn() {
+void UnaryCall::TakeTurn(int64_t now_micros) {
   absl::Status status;
-  if (is_in_) status = gate_.CheckTurn(*context_, arrived_micros_);
+  if (is_in_) status = gate_.CheckTurn(*context_, now_micros - arrived_micros_);
   if (status.ok()) {
     request_bytes_ = payload_.Length();
     if (request_ == nullptr) request_.reset(method_.request_type->New());
@@ -249,19 +254,17 @@ absl::Status RpcGate::Enter(const RpcMethod& method, const grpc::ServerContext& 
     const absl::Status rate = rate_limiter_.Take(*role, now_micros);
     if (!rate.ok()) metrics_.RecordShed(ShedReason::kRateLimit);
     RETURN_IF_ERROR(rate);
-    if (IsPast(context.raw_deadline())) return absl::DeadlineExceededError("the deadline had passed before the call was taken up");
-    return absl::OkStatus();
+    return CheckDeadline(context);
   }();
   if (!status.ok()) Leave();
   return status;
 }
 
-absl::Status RpcGate::CheckTurn(const grpc::ServerContext& context, int64_t arrived_micros) {
-  if (IsPast(context.raw_deadline())) return absl::DeadlineExceededError("the deadline had passed before the call was taken up");
-  const int64_t waited = now_micros_() - arrived_micros;
-  if (waited <= max_turn_wait_micros_) return absl::OkStatus();
+absl::Status RpcGate::CheckTurn(const grpc::ServerContext& context, int64_t waited_micros) {
+  RETURN_IF_ERROR(CheckDeadline(context));
+  if (waited_micros <= max_turn_wait_micros_) return absl::OkStatus();
   metrics_.RecordShed(ShedReason::kTurnWait);
-  return absl::ResourceExhaustedError(absl::StrCat("the call waited ", waited / 1000, " ms for its turn, the most is ",
+  return absl::ResourceExhaustedError(absl::StrCat("the call waited ", waited_micros / 1000, " ms for its turn, the most is ",
                                                    max_turn_wait_micros_ / 1000, ": try again later"));
 }
 
@@ -336,12 +339,12 @@ void RpcQueue::GiveTurns() {
   const bool is_late = now - waiting_.front()->arrived_micros() > most / 2;
   WaitingCall* const next = is_late ? waiting_.back() : waiting_.front();
   is_late ? waiting_.pop_back() : waiting_.pop_front();
-  next->TakeTurn();
+  next->TakeTurn(now);
   for (int refused = 0; refused < kMostTakenIn && !waiting_.empty(); ++refused) {
     WaitingCall* const oldest = waiting_.front();
     if (now - oldest->arrived_micros() <= most) break;
     waiting_.pop_front();
-    oldest->TakeTurn();  // CheckTurn refuses it
+    oldest->TakeTurn(now);  // CheckTurn refuses it
   }
 }
 

@@ -63,9 +63,9 @@ class RpcGate {
 
   // In this order: room, token, role, rate, deadline. After OK the caller is in and calls Leave once; else it is not.
   absl::Status Enter(const RpcMethod& method, const grpc::ServerContext& context, int64_t now_micros, Role* role);
-  // After Enter, when a call's turn has come: ResourceExhausted when it waited too long for it, DeadlineExceeded when nobody waits for
-  // the answer any more.
-  absl::Status CheckTurn(const grpc::ServerContext& context, int64_t arrived_micros);
+  // After Enter, when a call's turn has come: DeadlineExceeded when nobody waits for the answer any more, ResourceExhausted when it waited
+  // too long for its turn.
+  absl::Status CheckTurn(const grpc::ServerContext& context, int64_t waited_micros);
   absl::Status EnterBatch(Role role, int64_t now_micros);  // one batch of a stream that is in already: room and rate
   void Leave();
 
@@ -120,7 +120,7 @@ class MemberTag final : public RpcTag {
 // A call that was let in and waits for its turn.
 class WaitingCall {
  public:
-  virtual void TakeTurn() = 0;  // on the queue's thread
+  virtual void TakeTurn(int64_t now_micros) = 0;  // on the queue's thread
   virtual int64_t arrived_micros() const = 0;
 
  protected:

@@ -92,7 +92,7 @@ Fact SharedFact(int computed, const FactSources& sources) {
       const TimeMicros since_midnight = sources.now - DayOf(sources.now) * kMicrosPerDay;
       return Fact::Number(static_cast<double>(since_midnight / (3600 * kMicrosPerSecond)));
     }
-    case kWeekday: return Fact::Number(static_cast<double>(((DayOf(sources.now) + 3) % 7 + 7) % 7));  // day 0 was a Thursday
+    case kWeekday: return Fact::Number(WeekdayOf(DayOf(sources.now)));
     case kIsKnown: return Fact::Number(has_visits ? 1 : 0);
     case kVisits: return Fact::Number(has_visits ? profile->num_visits() : 0);
     default: break;

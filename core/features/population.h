@@ -27,6 +27,7 @@ struct DayCount {
 };
 
 inline int64_t DayOf(TimeMicros time) { return time >= 0 ? time / kMicrosPerDay : -((kMicrosPerDay - 1 - time) / kMicrosPerDay); }
+inline int WeekdayOf(int64_t day) { return static_cast<int>(((day + 3) % 7 + 7) % 7); }  // 0 = Monday; day 0 was a Thursday
 
 // How often visits of all customers hold what an offer covers, or something of a category or brand.
 //

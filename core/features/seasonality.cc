@@ -5,6 +5,7 @@
 
 #include "absl/time/civil_time.h"
 #include "absl/types/span.h"
+#include "core/features/population.h"
 
 namespace offerd {
 namespace {
@@ -16,13 +17,15 @@ constexpr double kMonthPrior = 50;
 constexpr double kMostFactor = 4;
 
 absl::CivilDay CivilDayOf(int64_t day) { return absl::CivilDay(1970, 1, 1) + day; }
-size_t WeekdayOf(int64_t day) { return static_cast<size_t>(((day + 3) % 7 + 7) % 7); }  // 1970-01-01 was a Thursday
 
 double Sum(absl::Span<const float> counts) {
   double sum = 0;
   for (const float count : counts) sum += static_cast<double>(count);
   return sum;
 }
+
+// A share count / orders, shrunk towards the usual one by `prior` orders, over the usual one.
+double Lift(double count, double orders, double usual, double prior) { return (count + prior * usual) / (orders + prior) / usual; }
 
 }  // namespace
 
@@ -37,7 +40,7 @@ void SeasonCounts::Add(int64_t day) {
     year = on_year;
   }
   const float counts = std::ldexp(1.0f, std::max(-1000, on_year - year));
-  weekdays[WeekdayOf(day)] += counts;
+  weekdays[static_cast<size_t>(WeekdayOf(day))] += counts;
   months[date.month() - 1] += counts;
 }
 
@@ -52,7 +55,7 @@ Season::Moment Season::MomentOf(int64_t day) {
 }
 
 Season::Season(const SeasonCounts& all, int64_t day, double mean_age_days)
-    : all_(all), weekday_(WeekdayOf(day)), now_(MomentOf(day)), before_(MomentOf(day - std::llround(mean_age_days))) {
+    : all_(all), weekday_(static_cast<size_t>(WeekdayOf(day))), now_(MomentOf(day)), before_(MomentOf(day - std::llround(mean_age_days))) {
   const double orders = Sum(all.weekdays);
   if (orders <= 0) return;
   weekday_share_ = static_cast<double>(all.weekdays[weekday_]) / orders;
@@ -63,9 +66,8 @@ Season::Season(const SeasonCounts& all, int64_t day, double mean_age_days)
 double Season::LiftAt(const Moment& moment, const SeasonCounts& item, double fade, double orders) const {
   double lift = 0;
   for (int i = 0; i < 2; ++i) {
-    const double usual = month_shares_[moment.months[i]];
-    const double count = fade * static_cast<double>(item.months[moment.months[i]]);
-    lift += moment.parts[i] * (count + kMonthPrior * usual) / (orders + kMonthPrior) / usual;
+    const size_t month = moment.months[i];
+    lift += moment.parts[i] * Lift(fade * static_cast<double>(item.months[month]), orders, month_shares_[month], kMonthPrior);
   }
   return lift;
 }
@@ -75,10 +77,7 @@ double Season::Factor(const SeasonCounts& item) const {
   const double fade = std::ldexp(1.0, std::clamp(item.year - all_.year, -1000, 0));
   const double orders = fade * Sum(item.weekdays);
   double factor = 1;
-  if (weekday_share_ > 0) {
-    const double count = fade * static_cast<double>(item.weekdays[weekday_]);
-    factor = (count + kWeekdayPrior * weekday_share_) / (orders + kWeekdayPrior) / weekday_share_;
-  }
+  if (weekday_share_ > 0) factor = Lift(fade * static_cast<double>(item.weekdays[weekday_]), orders, weekday_share_, kWeekdayPrior);
   if (knows_a_year_) factor *= LiftAt(now_, item, fade, orders) / LiftAt(before_, item, fade, orders);
   return std::clamp(factor, 1 / kMostFactor, kMostFactor);
 }

@@ -45,11 +45,12 @@ void FillLines(const Strategy& strategy, const ListContext& context, const ItemI
 // Takes what may be shown from scratch.scored, a list of table items.
 void Keep(const ListContext& context, const ListTable& table, MayShow may_show, size_t count, StrategyScratch& scratch, Candidates* candidates) {
   candidates->clear();
+  std::vector<ItemIndex>& numbers = scratch.numbers.Of(table);
   for (const ScoredItem& item : scratch.scored) {
     if (candidates->size() == count) return;
     if (item.score <= 0) return;
     const absl::string_view id = table.ids.IdOf(item.item);
-    const ItemIndex index = scratch.numbers.Of(context.state->catalogue, table, item.item, id);
+    const ItemIndex index = FindNumber(context.state->catalogue, id, numbers[item.item]);
     if (may_show(id, index)) candidates->push_back({id, index, item.score});
   }
 }
@@ -159,7 +160,7 @@ void Content(const ListContext& context, size_t count, MayShow may_show, Strateg
 }
 
 // The mean age of what a half-life leaves of a steady stream.
-double MeanAge(double half_life_days) { return half_life_days * std::log2(std::exp(1.0)); }
+double MeanAge(double half_life_days) { return half_life_days / std::log(2.0); }
 
 // The best of some candidates by number that may be shown, their ids filled in.
 void KeepBestShown(const ListContext& context, size_t count, MayShow may_show, Candidates* candidates) {
@@ -253,31 +254,6 @@ float ScoreOf(const ItemTableView& rows, TableItem from, TableItem to) {
 }
 
 }  // namespace
-
-std::vector<ItemIndex>& RememberedNumbers::NumbersOf(const ListTable& table) {
-  for (Table& known : tables_) {
-    if (known.table == &table && known.numbers.size() == table.ids.size()) return known.numbers;
-  }
-  if (tables_.size() < kMaxTables) {
-    tables_.emplace_back();
-    oldest_ = tables_.size() - 1;
-  } else {
-    oldest_ = (oldest_ + 1) % kMaxTables;
-  }
-  Table& added = tables_[oldest_];
-  added.table = &table;
-  added.numbers.assign(table.ids.size(), kNoItem);
-  return added.numbers;
-}
-
-ItemIndex RememberedNumbers::Of(const Catalogue& catalogue, const ListTable& table, TableItem item, absl::string_view id) {
-  ItemIndex& number = NumbersOf(table)[item];
-  const auto at = static_cast<size_t>(number);
-  if (at < catalogue.num_item_numbers() && catalogue.ItemAt(number).id.value() == id) return number;
-  const ItemIndex* known = catalogue.FindItem(id);
-  number = known == nullptr ? kNoItem : *known;
-  return number;
-}
 
 void CollectHistory(ListContext& context) {
   context.history.clear();

@@ -7,6 +7,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "core/learn/state.h"
+#include "core/lists/remembered_numbers.h"
 #include "core/records.h"
 #include "core/similarity/cart_scorer.h"
 #include "core/similarity/session_neighbours.h"
@@ -51,29 +52,6 @@ struct ListCandidate {
   absl::string_view id;       // lives as long as the state
   ItemIndex index = kNoItem;  // kNoItem: known to a table alone
   double score = 0;           // > 0, of the strategy
-};
-
-// The catalogue's numbers of the items of tables, remembered between requests: looking an id up costs several cache misses. What is
-// remembered is checked against the id, so it may come from another state, or from a table that is no more.
-//
-// Threads  Not safe; part of a scratch.
-// Memory   4 bytes an item of at most kMaxTables tables.
-class RememberedNumbers {
- public:
-  static constexpr size_t kMaxTables = 16;
-
-  // Of an item of the table, whose id is `id`; kNoItem: the catalogue has never heard of it.
-  ItemIndex Of(const Catalogue& catalogue, const ListTable& table, TableItem item, absl::string_view id);
-
- private:
-  struct Table {
-    const ListTable* table = nullptr;  // compared, never followed
-    std::vector<ItemIndex> numbers;    // by TableItem; kNoItem: not remembered
-  };
-  std::vector<ItemIndex>& NumbersOf(const ListTable& table);
-
-  std::vector<Table> tables_;
-  size_t oldest_ = 0;  // of tables_, once it is full
 };
 
 struct StrategyScratch {

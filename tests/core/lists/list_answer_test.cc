@@ -183,31 +183,6 @@ TEST_F(ListAnswerTest, OnlyWhatCanBeBoughtInTheMarketIsShown) {
   EXPECT_THAT(Ids(Answer(ListCall::kCrossSell, {"green"}, "", "nl")), ElementsAre("black"));
 }
 
-// The scratch of one thread answers for one state and then for another, in which the items have other numbers, and back.
-TEST_F(ListAnswerTest, RememberedNumbersFollowTheState) {
-  Catalogue forward, backward;
-  const std::vector<std::string> names = Names();
-  for (size_t i = 0; i < names.size(); ++i) {
-    forward.InternItem(names[i]);
-    backward.InternItem(names[names.size() - 1 - i]);
-  }
-  const Catalogue empty;
-  RememberedNumbers remembered;
-  std::vector<std::shared_ptr<const ListTable>> tables;
-  for (size_t i = 0; i < 2 * RememberedNumbers::kMaxTables; ++i) tables.push_back(OwnedTable::Make("together", names, {}));
-  for (int round = 0; round < 2; ++round) {
-    for (const auto& table : tables) {
-      for (const Catalogue* catalogue : std::initializer_list<const Catalogue*>{&forward, &empty, &backward, &forward}) {
-        for (TableItem item = 0; item < names.size(); ++item) {
-          const absl::string_view id = table->ids.IdOf(item);
-          const ItemIndex* known = catalogue->FindItem(id);
-          ASSERT_EQ(remembered.Of(*catalogue, *table, item, id), known == nullptr ? kNoItem : *known);
-        }
-      }
-    }
-  }
-}
-
 TEST_F(ListAnswerTest, WhatIsExcludedIsNotShown) {
   excluded_ = {"pot"};
   EXPECT_THAT(Ids(Answer(ListCall::kSimilarItems, {"green"})), ElementsAre("biscuit", "black"));
