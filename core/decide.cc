@@ -221,18 +221,12 @@ class Decider {
       decision_.features.resize(num_rows(), 0);
     } else {
       const Encoder& encoder = *model_->encoder;
-      const FactPlan& plan = *model_->plan;
       FactSources sources{now_, request_.context, gate_.profile, &state_.catalogue, &state_.population};
       if (ScoreCart()) sources.cart_scores = &scratch_.cart_scores;
-      decision_.features.resize(num_rows(), encoder.dim());
-      scratch_.facts.resize(encoder.facts().size());
-      plan.FillShared(sources, absl::MakeSpan(scratch_.facts));
-      for (int i = 0; i < num_rows(); ++i) {
-        const DecideScratch::Row& row = scratch_.rows[static_cast<size_t>(i)];
-        plan.FillCandidate(sources, row.index, row.offer, row.facts, absl::MakeSpan(scratch_.facts));
-        encoder.EncodeRow(scratch_.facts, {decision_.features.data() + static_cast<ptrdiff_t>(i) * encoder.dim(),
-                                           static_cast<size_t>(encoder.dim())});
-      }
+      scratch_.fact_candidates.clear();
+      for (const DecideScratch::Row& row : scratch_.rows) scratch_.fact_candidates.push_back({row.index, row.offer, row.facts});
+      model_->plan->Fill(sources, scratch_.fact_candidates, scratch_.views, scratch_.facts);
+      encoder.Encode(scratch_.facts, scratch_.encoder, decision_.features);
     }
     if (!decision_.record_matrix) return;
     for (const DecideScratch::Row& row : scratch_.rows) decision_.candidate_ids.emplace_back(row.id);

@@ -92,7 +92,10 @@ struct DecideScratch {
     int32_t fixed_place = 0;  // in the order of the fixed policy, before those that it does not name
   };
   std::vector<Row> rows;
-  std::vector<Fact> facts;
+  std::vector<FactCandidate> fact_candidates;
+  std::vector<CandidateView> views;
+  FactColumns facts;
+  EncoderScratch encoder;
   PolicyScratch policy;
   PolicyScratch fixed;  // of the fixed order, where a guard compares
   std::vector<int32_t> shown;

@@ -24,7 +24,7 @@ struct Limits {
   int max_slate_size = 100;
   int max_batch = 1000;
   int max_event_lines = 1000;
-  int max_dimension = 512;
+  int max_dimension = 2048;  // above 512 a policy learns in the diagonal form
   int max_offer_items = 10'000;
   int max_attributes = 64;
   int max_cart_lines = 100;

@@ -335,7 +335,7 @@ v1::Customer ToProto(const Customer& customer) {
 absl::StatusOr<LearnedSums> FromProto(const v1::stored::LearnedSums& proto) {
   LearnedSums sums;
   sums.policy = proto.policy();
-  ASSIGN_OR_RETURN(const Eigen::MatrixXd gram, BytesToLower(proto.gram(), proto.dim(), "learned_sums.gram"));
+  ASSIGN_OR_RETURN(const Eigen::MatrixXd gram, BytesToLower(proto.gram(), proto.dim(), 2, "learned_sums.gram"));
   ASSIGN_OR_RETURN(const Eigen::VectorXd reward_x, BytesToDoubles(proto.reward_x(), "learned_sums.reward_x"));
   ASSIGN_OR_RETURN(sums.statistics,
                    LinearStatistics::FromParts(gram, reward_x, proto.reward_squared(), proto.total_weight(), proto.num_shown()));
@@ -350,7 +350,7 @@ v1::stored::LearnedSums ToProto(const LearnedSums& sums) {
   v1::stored::LearnedSums proto;
   proto.set_policy(sums.policy);
   proto.set_dim(sums.statistics.dim());
-  proto.set_gram(LowerToBytes(sums.statistics.gram_lower()));
+  proto.set_gram(LowerToBytes(sums.statistics.gram()));
   proto.set_reward_x(DoublesToBytes(sums.statistics.reward_x()));
   proto.set_reward_squared(sums.statistics.reward_squared());
   proto.set_total_weight(sums.statistics.total_weight());
@@ -445,6 +445,7 @@ absl::StatusOr<Eigen::VectorXd> BytesToDoubles(absl::string_view bytes, absl::st
 
 std::string LowerToBytes(const Eigen::MatrixXd& matrix) {
   const Eigen::Index d = matrix.rows();
+  if (matrix.cols() != d) return DoublesToBytes(Eigen::Map<const Eigen::VectorXd>(matrix.data(), matrix.size()));
   Eigen::VectorXd packed(d * (d + 1) / 2);
   Eigen::Index at = 0;
   for (Eigen::Index i = 0; i < d; ++i) {
@@ -453,9 +454,17 @@ std::string LowerToBytes(const Eigen::MatrixXd& matrix) {
   return DoublesToBytes(packed);
 }
 
-absl::StatusOr<Eigen::MatrixXd> BytesToLower(const std::string& bytes, int dim, absl::string_view field) {
+absl::StatusOr<Eigen::MatrixXd> BytesToLower(const std::string& bytes, int dim, Eigen::Index diagonal_columns, absl::string_view field) {
   ASSIGN_OR_RETURN(const Eigen::VectorXd packed, BytesToDoubles(bytes, field));
   const Eigen::Index d = dim;
+  if (d > LinearStatistics::kMaxFullDim && d <= LinearStatistics::kMaxDim) {
+    const Eigen::Index rows = diagonal_columns > 1 ? d + 1 : d;
+    if (packed.size() != rows * diagonal_columns) {
+      return absl::InvalidArgumentError(absl::StrCat(field, ": expected ", rows * diagonal_columns, " numbers of the diagonal form with ",
+                                                     dim, " columns, found ", packed.size()));
+    }
+    return Eigen::MatrixXd(Eigen::Map<const Eigen::MatrixXd>(packed.data(), rows, diagonal_columns));
+  }
   if (d < 1 || d > LinearStatistics::kMaxDim || packed.size() != d * (d + 1) / 2) {
     return absl::InvalidArgumentError(
         absl::StrCat(field, ": ", packed.size(), " numbers are no lower triangle of ", dim));

@@ -56,8 +56,10 @@ std::string FloatsToBytes(const Eigen::Ref<const Eigen::VectorXf>& floats);
 std::string DoublesToBytes(const Eigen::Ref<const Eigen::VectorXd>& doubles);
 absl::StatusOr<Eigen::VectorXf> BytesToFloats(absl::string_view bytes, absl::string_view field);
 absl::StatusOr<Eigen::VectorXd> BytesToDoubles(absl::string_view bytes, absl::string_view field);
-// A lower triangle, row by row; the upper half of what is read is zero.
+// A lower triangle, row by row; the upper half of what is read is zero. A matrix that is not square, of the diagonal form, is
+// written whole, by columns: `diagonal_columns` 2 the sums (LinearStatistics::gram), 1 the factor (LinearPolicy::Parts::lower).
 std::string LowerToBytes(const Eigen::MatrixXd& matrix);
-absl::StatusOr<Eigen::MatrixXd> BytesToLower(const std::string& bytes, int dim, absl::string_view field);
+absl::StatusOr<Eigen::MatrixXd> BytesToLower(const std::string& bytes, int dim, Eigen::Index diagonal_columns,
+                                             absl::string_view field);
 
 }  // namespace offerd

@@ -90,7 +90,7 @@ absl::StatusOr<std::shared_ptr<const PublishedPolicy>> ToPublished(const v1::sto
   parts.weight = stored.weight();
   ASSIGN_OR_RETURN(parts.theta, BytesToDoubles(stored.theta(), "theta"));
   ASSIGN_OR_RETURN(const Eigen::VectorXf coefficients, BytesToFloats(stored.coefficients(), "coefficients"));
-  ASSIGN_OR_RETURN(parts.lower, BytesToLower(stored.factor(), stored.dim(), "factor"));
+  ASSIGN_OR_RETURN(parts.lower, BytesToLower(stored.factor(), stored.dim(), 1, "factor"));
   if (parts.theta.size() != stored.dim() || coefficients.size() % stored.dim() != 0) {
     return absl::InvalidArgumentError("stored publication: sizes do not fit");
   }
@@ -248,7 +248,7 @@ class Loader {
       policy->encoder = std::make_shared<Encoder>(std::move(encoder));
       policy->plan = std::make_shared<FactPlan>(std::move(plan));
       PolicyLearning learning;
-      ASSIGN_OR_RETURN(const Eigen::MatrixXd gram, BytesToLower(stored.gram(), stored.dim(), "gram"));
+      ASSIGN_OR_RETURN(const Eigen::MatrixXd gram, BytesToLower(stored.gram(), stored.dim(), 2, "gram"));
       ASSIGN_OR_RETURN(const Eigen::VectorXd reward_x, BytesToDoubles(stored.reward_x(), "reward_x"));
       ASSIGN_OR_RETURN(learning.statistics, LinearStatistics::FromParts(gram, reward_x, stored.reward_squared(),
                                                                         stored.total_weight(), stored.num_shown()));

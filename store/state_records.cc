@@ -216,7 +216,7 @@ absl::Status WritePolicy(const PolicyState& policy, const std::map<std::string, 
     stored.set_apprentice_agreements(learning.apprentice_agreements);
     stored.set_has_news(learning.has_news);
     stored.set_dim(learning.statistics.dim());
-    stored.set_gram(LowerToBytes(learning.statistics.gram_lower()));
+    stored.set_gram(LowerToBytes(learning.statistics.gram()));
     stored.set_reward_x(DoublesToBytes(learning.statistics.reward_x()));
     stored.set_reward_squared(learning.statistics.reward_squared());
     stored.set_total_weight(learning.statistics.total_weight());

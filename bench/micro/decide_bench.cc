@@ -108,9 +108,21 @@ void BM_Decide(benchmark::State& state) {
     benchmark::DoNotOptimize(decision.slots.data());
   }
 }
-BENCHMARK(BM_Decide)->Args({50, 16})->Args({50, 45})->Args({50, 64})->Args({500, 45});
+BENCHMARK(BM_Decide)->ArgsProduct({{50, 500}, {16, 45, 64}});
 
-// Yardstick: n x d times d x 33 in float.
+// Estimate and a bag of 32: n x d times d x 33 in float. BM_BareProduct is the yardstick, Eigen's own kernel.
+void BM_Score(benchmark::State& state) {
+  const int d = static_cast<int>(state.range(1));
+  const LinearPolicy policy = *LinearPolicy::Publish(LinearStatistics(d), PublicationParameters());
+  const FloatRowMatrix x = FloatRowMatrix::Random(state.range(0), d);
+  FloatRowMatrix scores;
+  for (auto _ : state) {
+    policy.Score(x, scores);
+    benchmark::DoNotOptimize(scores.data());
+  }
+}
+BENCHMARK(BM_Score)->ArgsProduct({{50, 500}, {16, 64, 128, 512, 2048}});
+
 void BM_BareProduct(benchmark::State& state) {
   const FloatRowMatrix x = FloatRowMatrix::Random(state.range(0), state.range(1));
   const Eigen::MatrixXf theta = Eigen::MatrixXf::Random(state.range(1), 33);
@@ -120,15 +132,24 @@ void BM_BareProduct(benchmark::State& state) {
     benchmark::DoNotOptimize(scores.data());
   }
 }
-BENCHMARK(BM_BareProduct)->Args({50, 16})->Args({50, 45})->Args({50, 64})->Args({500, 45});
+BENCHMARK(BM_BareProduct)->ArgsProduct({{50, 500}, {16, 64, 128, 512, 2048}});
 
-void BM_AddShown(benchmark::State& state) {
+// The learner: a decision with ten shown slots, of which one is rewarded; items a second are slots.
+void BM_Learn(benchmark::State& state) {
+  constexpr int kSlots = 10;
   const int d = static_cast<int>(state.range(0));
   LinearStatistics statistics(d);
-  const Eigen::VectorXf x = Eigen::VectorXf::Random(d);
-  for (auto _ : state) CHECK(statistics.AddShown(x, {}, 0).ok());
+  const FloatRowMatrix x = FloatRowMatrix::Random(kSlots, d);
+  std::vector<ShownSlot> slots;
+  for (int i = 0; i < kSlots; ++i) slots.push_back({{x.data() + i * d, static_cast<size_t>(d)}, {}, 0});
+  const Eigen::VectorXf rewarded = x.row(3).transpose();
+  for (auto _ : state) {
+    CHECK(statistics.AddShown(slots).ok());
+    CHECK(statistics.ApplyReward(rewarded, {}, 0, 1).ok());
+  }
+  state.SetItemsProcessed(state.iterations() * kSlots);
 }
-BENCHMARK(BM_AddShown)->Arg(45)->Arg(64)->Arg(512);
+BENCHMARK(BM_Learn)->Arg(16)->Arg(45)->Arg(64)->Arg(128)->Arg(512)->Arg(2048);
 
 void BM_Publish(benchmark::State& state) {
   const int d = static_cast<int>(state.range(0));
@@ -137,7 +158,7 @@ void BM_Publish(benchmark::State& state) {
   PublicationParameters parameters;
   for (auto _ : state) benchmark::DoNotOptimize(LinearPolicy::Publish(statistics, parameters).ok());
 }
-BENCHMARK(BM_Publish)->Arg(45)->Arg(64)->Arg(512);
+BENCHMARK(BM_Publish)->Arg(45)->Arg(64)->Arg(128)->Arg(512)->Arg(2048);
 
 // The state's copy and the first changes after it: what publishing after every event costs.
 void BM_PublishStateAfterEvent(benchmark::State& state) {

@@ -1,4 +1,4 @@
-// What scores and the draw of a slate of ten cost for every explorer, 50 and 500 offers, d = 64; BM_BareProduct is the yardstick.
+// What scores and the draw of a slate of ten cost for every explorer, 50 and 500 offers, d = 64; BM_BareProduct of decide_bench.cc is the yardstick.
 #include <numeric>
 #include <vector>
 
@@ -25,17 +25,6 @@ LinearPolicy MakePolicy(int bag_size) {
   parameters.scale = 0.3;
   return *LinearPolicy::Publish(statistics, parameters);
 }
-
-void BM_Score(benchmark::State& state) {
-  const LinearPolicy policy = MakePolicy(32);
-  const FloatRowMatrix x = FloatRowMatrix::Random(state.range(0), kDim);
-  FloatRowMatrix scores;
-  for (auto _ : state) {
-    policy.Score(x, scores);
-    benchmark::DoNotOptimize(scores.data());
-  }
-}
-BENCHMARK(BM_Score)->Arg(50)->Arg(500);
 
 void BM_ScoreAndDraw(benchmark::State& state) {
   const LinearPolicy policy = MakePolicy(32);

@@ -187,7 +187,6 @@ absl::Status Encoder::Add(const Feature& feature) {
   Block block;
   block.kind = feature.kind;
   block.feature = static_cast<int>(blocks_.size());
-  block.begin = dim();
   std::vector<std::string> names;
   const bool reads_fact = feature.kind == Feature::Kind::kNumeric || feature.kind == Feature::Kind::kOneHot ||
                           feature.kind == Feature::Kind::kBucket;
@@ -251,6 +250,8 @@ absl::Status Encoder::Add(const Feature& feature) {
     return Invalid(feature, "only a numeric or one-hot feature can be only in crosses");
   }
   if (block.is_hidden) names.clear();
+  block.begin = block.is_hidden ? num_hidden_ : dim();
+  if (block.is_hidden) num_hidden_ += block.size;
   if (!block.is_hidden && block.begin + block.size > kMaxDim) {
     return Invalid(feature, absl::StrCat("with it the list has more than ", kMaxDim, " columns"));
   }
@@ -297,80 +298,150 @@ int Encoder::FindBlock(absl::string_view name) const {
   return -1;
 }
 
-int Encoder::OneHotColumn(const Block& block, const Fact& fact) {
-  if (fact.kind == Fact::Kind::kText) {
-    const auto found = std::lower_bound(block.values.begin(), block.values.end(), fact.text,
-                                        [](const Value& value, absl::string_view text) { return value.text < text; });
-    if (found != block.values.end() && found->text == fact.text) return found->column;
-  } else if (fact.kind == Fact::Kind::kNumber) {
-    for (const Value& value : block.values) {
-      if (value.is_number && value.number == fact.number) return value.column;
-    }
+// One call: writes the columns one by one, each for all candidates, then turns them into rows.
+class Encoder::Columns {
+ public:
+  Columns(const Encoder& encoder, const FactColumns& facts, EncoderScratch& scratch)
+      : encoder_(encoder), facts_(facts), scratch_(scratch), n_(static_cast<size_t>(facts.num_candidates())) {
+    const Eigen::Index columns = encoder.dim() + encoder.num_hidden_;
+    scratch.columns.resize(columns, facts.num_candidates());
+    scratch.is_shared.assign(static_cast<size_t>(columns), 0);
   }
-  return -1;
-}
 
-float Encoder::NumericColumn(const Block& block, const Fact& fact) {
-  if (!IsNumber(fact)) return ToColumn(block.missing_value);
-  return ToColumn(Transformed(block.transform, block.scale, std::clamp(fact.number, block.min, block.max)) * block.multiplier);
-}
-
-void Encoder::EncodeRow(absl::Span<const Fact> facts, absl::Span<float> row) const {
-  CHECK(facts.size() == facts_.size() && row.size() == column_names_.size());
-  for (const Block& block : blocks_) {
-    if (block.is_hidden) continue;
-    float* columns = row.data() + block.begin;
+  void Fill(const Block& block) {
     switch (block.kind) {
-      case Feature::Kind::kConstant:
-        columns[0] = 1;
-        break;
-      case Feature::Kind::kNumeric:
-        columns[0] = NumericColumn(block, facts[static_cast<size_t>(block.fact)]);
-        break;
+      case Feature::Kind::kConstant: Share(First(block), 1); break;
+      case Feature::Kind::kNumeric: FillNumeric(block); break;
       case Feature::Kind::kOneHot:
-        std::fill_n(columns, block.size, 0.0f);
-        if (const int column = OneHotColumn(block, facts[static_cast<size_t>(block.fact)]); column >= 0) columns[column] = 1;
+        FillIndicator(block, [&block](const Fact& fact) { return OneHotColumn(block, fact); });
         break;
-      case Feature::Kind::kBucket:
-        std::fill_n(columns, block.size, 0.0f);
-        if (const Fact& fact = facts[static_cast<size_t>(block.fact)]; IsNumber(fact)) {
-          const std::vector<double>& boundaries = list_.features[static_cast<size_t>(block.feature)].boundaries;
-          columns[std::upper_bound(boundaries.begin(), boundaries.end(), fact.number) - boundaries.begin()] = 1;
-        }
+      case Feature::Kind::kBucket: {
+        const std::vector<double>& boundaries = encoder_.list_.features[static_cast<size_t>(block.feature)].boundaries;
+        FillIndicator(block, [&boundaries](const Fact& fact) { return BucketColumn(boundaries, fact); });
         break;
-      case Feature::Kind::kCross:
-        EncodeCross(block, facts, row);
-        break;
+      }
+      case Feature::Kind::kCross: FillCross(block); break;
     }
   }
-}
 
-Encoder::Hidden Encoder::HiddenColumns(const Block& block, absl::Span<const Fact> facts) const {
-  if (!block.is_hidden) return {};
-  const Fact& fact = facts[block.fact];
-  if (block.kind == Feature::Kind::kNumeric) return {0, NumericColumn(block, fact)};
-  return {OneHotColumn(block, fact), 1};
-}
+ private:
+  size_t First(const Block& block) const { return static_cast<size_t>(block.begin + (block.is_hidden ? encoder_.dim() : 0)); }
+  float* Column(size_t column) { return scratch_.columns.data() + column * n_; }
+  bool IsShared(size_t column) const { return scratch_.is_shared[column] != 0; }
 
-void Encoder::EncodeCross(const Block& block, absl::Span<const Fact> facts, absl::Span<float> row) const {
-  const Block& left = blocks_[block.left];
-  const Block& right = blocks_[block.right];
-  if (left.size == 1 && right.size == 1 && !left.is_hidden && !right.is_hidden) {  // the usual one
-    const double factor = row[static_cast<size_t>(left.begin)];
-    row[static_cast<size_t>(block.begin)] = factor == 0 ? 0.0f : ToColumn(factor * row[static_cast<size_t>(right.begin)]);
-    return;
+  void Share(size_t column, float value) {
+    std::fill_n(Column(column), n_, value);
+    scratch_.is_shared[column] = 1;
   }
-  const Hidden of_left = HiddenColumns(left, facts);
-  const Hidden of_right = HiddenColumns(right, facts);
-  const auto value = [&row](const Block& of, const Hidden& hidden, int column) -> double {
-    if (of.is_hidden) return column == hidden.column ? hidden.value : 0;
-    return row[of.begin + column];
-  };
-  for (int l = 0; l < left.size; ++l) {
-    const double factor = value(left, of_left, l);
-    float* columns = row.data() + block.begin + l * right.size;
-    for (int r = 0; r < right.size; ++r) columns[r] = factor == 0 ? 0.0f : ToColumn(factor * value(right, of_right, r));
+
+  static int OneHotColumn(const Block& block, const Fact& fact) {  // -1: none
+    if (fact.kind == Fact::Kind::kText) {
+      const auto found = std::lower_bound(block.values.begin(), block.values.end(), fact.text,
+                                          [](const Value& value, absl::string_view text) { return value.text < text; });
+      if (found != block.values.end() && found->text == fact.text) return found->column;
+    } else if (fact.kind == Fact::Kind::kNumber) {
+      for (const Value& value : block.values) {
+        if (value.is_number && value.number == fact.number) return value.column;
+      }
+    }
+    return -1;
   }
+
+  static int BucketColumn(const std::vector<double>& boundaries, const Fact& fact) {
+    if (!IsNumber(fact)) return -1;
+    return static_cast<int>(std::upper_bound(boundaries.begin(), boundaries.end(), fact.number) - boundaries.begin());
+  }
+
+  // One-hot and bucket: at most one column of a candidate is 1.
+  template <typename ColumnOf>
+  void FillIndicator(const Block& block, ColumnOf column_of) {
+    const size_t first = First(block);
+    std::fill_n(Column(first), static_cast<size_t>(block.size) * n_, 0.0f);
+    if (facts_.IsShared(block.fact)) {
+      std::fill_n(scratch_.is_shared.begin() + static_cast<ptrdiff_t>(first), block.size, 1);
+      if (const int column = column_of(facts_.Shared(block.fact)); column >= 0) Share(first + static_cast<size_t>(column), 1);
+      return;
+    }
+    for (size_t i = 0; i < n_; ++i) {
+      const int column = column_of(facts_.At(block.fact, static_cast<int>(i)));
+      if (column >= 0) Column(first + static_cast<size_t>(column))[i] = 1;
+    }
+  }
+
+  static float NumericValue(const Block& block, double x) {
+    if (std::isnan(x)) return ToColumn(block.missing_value);
+    return ToColumn(Transformed(block.transform, block.scale, std::clamp(x, block.min, block.max)) * block.multiplier);
+  }
+
+  void FillNumeric(const Block& block) {
+    if (facts_.IsShared(block.fact)) {
+      const Fact& fact = facts_.Shared(block.fact);
+      Share(First(block), NumericValue(block, IsNumber(fact) ? fact.number : std::numeric_limits<double>::quiet_NaN()));
+      return;
+    }
+    const double* from = facts_.Numbers(block.fact).data();
+    float* to = Column(First(block));
+    if (block.transform != Transform::kIdentity) {
+      for (size_t i = 0; i < n_; ++i) to[i] = NumericValue(block, from[i]);
+      return;
+    }
+    const float missing = ToColumn(block.missing_value);
+    const double min = block.min, max = block.max, multiplier = block.multiplier;
+    for (size_t i = 0; i < n_; ++i) {  // NumericValue without branches
+      double x = from[i];
+      const bool is_missing = x != x;
+      x = x < min ? min : x;
+      x = x > max ? max : x;
+      const float value = Narrow(x * multiplier);
+      to[i] = is_missing ? missing : value;
+    }
+  }
+
+  // ToColumn without branches.
+  static float Narrow(double value) {
+    value = value == value ? value : 0;
+    value = value < -kLargestValue ? -kLargestValue : value;
+    value = value > kLargestValue ? kLargestValue : value;
+    return static_cast<float>(value);
+  }
+
+  void FillCross(const Block& block) {
+    const Block& left = encoder_.blocks_[static_cast<size_t>(block.left)];
+    const Block& right = encoder_.blocks_[static_cast<size_t>(block.right)];
+    size_t to = First(block);
+    for (int l = 0; l < left.size; ++l) {
+      for (int r = 0; r < right.size; ++r) Multiply(First(left) + static_cast<size_t>(l), First(right) + static_cast<size_t>(r), to++);
+    }
+  }
+
+  void Multiply(size_t left, size_t right, size_t product) {
+    const float* a = Column(left);
+    const float* b = Column(right);
+    const bool of_all = n_ > 0 && IsShared(left) && (a[0] == 0 || IsShared(right));
+    if (of_all) {
+      Share(product, Product(a[0], b[0]));
+      return;
+    }
+    float* to = Column(product);
+    for (size_t i = 0; i < n_; ++i) to[i] = Product(a[i], b[i]);
+  }
+
+  static float Product(float a, float b) {
+    const float product = Narrow(static_cast<double>(a) * static_cast<double>(b));
+    return a == 0 ? 0.0f : product;
+  }
+
+  const Encoder& encoder_;
+  const FactColumns& facts_;
+  EncoderScratch& scratch_;
+  const size_t n_;
+};
+
+void Encoder::Encode(const FactColumns& facts, EncoderScratch& scratch, FloatRowMatrix& rows) const {
+  CHECK(facts.num_facts() == static_cast<int>(facts_.size()));
+  Columns columns(*this, facts, scratch);
+  for (const Block& block : blocks_) columns.Fill(block);
+  rows = scratch.columns.topRows(dim()).transpose();
 }
 
 }  // namespace offerd

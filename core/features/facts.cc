@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 
@@ -111,92 +112,153 @@ double SmoothedRate(double count, double visits, double population_rate) {
   return (count + kPriorVisits * population_rate) / (visits + kPriorVisits);
 }
 
-Fact MeanGap(const Affinity* affinity) {
-  if (affinity == nullptr || affinity->visits < 2 || affinity->last <= affinity->first) return Fact::Missing();
-  return Fact::Number(std::max(1.0, Days(affinity->last - affinity->first) / (affinity->visits - 1)));
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+
+double MeanGap(const Affinity* affinity) {
+  if (affinity == nullptr || affinity->visits < 2 || affinity->last <= affinity->first) return kMissing;
+  return std::max(1.0, Days(affinity->last - affinity->first) / (affinity->visits - 1));
 }
 
-Fact Due(const Affinity* affinity, TimeMicros now) {
-  const Fact gap = MeanGap(affinity);
-  if (gap.kind == Fact::Kind::kMissing) return gap;
-  return Fact::Number(std::min(2.0, DaysSince(affinity->last, now) / gap.number));
+double Due(const Affinity* affinity, TimeMicros now) {
+  const double gap = MeanGap(affinity);
+  return std::isnan(gap) ? gap : std::min(2.0, DaysSince(affinity->last, now) / gap);
 }
 
-// What the computed facts of one candidate share.
-struct CandidateView {
-  const Affinity* offer = nullptr;
-  const Affinity* category = nullptr;
-  const Affinity* brand = nullptr;
-  Population::Rates offer_rates, category_rates, brand_rates;
-  double visits = 0;
-  double decayed_visits = 0;
-};
-
-Fact Count(const Affinity* affinity) { return Fact::Number(affinity == nullptr ? 0 : affinity->visits); }
+double Count(const Affinity* affinity) { return affinity == nullptr ? 0 : affinity->visits; }
 double DecayedCount(const Affinity* affinity, TimeMicros now) { return affinity == nullptr ? 0 : affinity->DecayedAt(now); }
-
-Fact OwnRate(const Affinity* affinity, const CandidateView& view, double rate) {
-  return Fact::Number(SmoothedRate(affinity == nullptr ? 0 : affinity->visits, view.visits, rate));
-}
-Fact OwnRateDecayed(const Affinity* affinity, const CandidateView& view, double rate, TimeMicros now) {
-  return Fact::Number(SmoothedRate(DecayedCount(affinity, now), view.decayed_visits, rate));
+double DaysSinceLast(const Affinity* affinity, TimeMicros now) {
+  return affinity == nullptr ? kMissing : DaysSince(affinity->last, now);
 }
 
-Fact CandidateFact(int computed, const FactSources& sources, OfferIndex index, const CatalogueOffer& offer,
-                   const CandidateView& view) {
-  const TimeMicros now = sources.now;
-  switch (computed) {
-    case kOwnOfferCount: return Count(view.offer);
-    case kOwnOfferCountDecayed: return Fact::Number(DecayedCount(view.offer, now));
-    case kOwnOfferRate: return OwnRate(view.offer, view, view.offer_rates.slow);
-    case kOwnOfferRateDecayed: return OwnRateDecayed(view.offer, view, view.offer_rates.slow, now);
-    case kOwnCategoryCount: return Count(view.category);
-    case kOwnCategoryCountDecayed: return Fact::Number(DecayedCount(view.category, now));
-    case kOwnCategoryRate: return OwnRate(view.category, view, view.category_rates.slow);
-    case kOwnCategoryRateDecayed: return OwnRateDecayed(view.category, view, view.category_rates.slow, now);
-    case kOwnBrandRate: return OwnRate(view.brand, view, view.brand_rates.slow);
-    case kOwnBrandRateDecayed: return OwnRateDecayed(view.brand, view, view.brand_rates.slow, now);
-    case kDaysSinceOffer: return view.offer == nullptr ? Fact::Missing() : Fact::Number(DaysSince(view.offer->last, now));
-    case kDaysSinceCategory:
-      return view.category == nullptr ? Fact::Missing() : Fact::Number(DaysSince(view.category->last, now));
-    case kOfferDue: return Due(view.offer, now);
-    case kCategoryDue: return Due(view.category, now);
-    case kOfferMeanGapDays: return MeanGap(view.offer);
-    case kCategoryMeanGapDays: return MeanGap(view.category);
-    case kOfferBoughtEver: return Fact::Number(view.offer == nullptr ? 0 : 1);
-    case kOfferBoughtLastVisit:
-      return Fact::Number(view.offer != nullptr && view.offer->last_visit == sources.profile->num_visits() ? 1 : 0);
-    case kOfferRate: return Fact::Number(view.offer_rates.slow);
-    case kOfferRateFast: return Fact::Number(view.offer_rates.fast);
-    case kOfferTrend:
-      if (view.offer_rates.slow <= 0) return Fact::Missing();
-      return Fact::Number(std::min(4.0, view.offer_rates.fast / view.offer_rates.slow));
-    case kCategoryRate: return Fact::Number(view.category_rates.slow);
-    case kCategoryRateFast: return Fact::Number(view.category_rates.fast);
-    case kBrandRate: return Fact::Number(view.brand_rates.slow);
-    case kOfferItems: return Fact::Number(static_cast<double>(offer.items.size()));
-    case kOfferPrice: return Fact::Number(offer.mean_price);
-    case kOfferMargin: return Fact::Number(offer.mean_margin);
-    case kOfferRemainingStock:
-      if (offer.offer->stock == 0) return Fact::Missing();
-      return Fact::Number(static_cast<double>(offer.offer->stock - sources.catalogue->UseOf(index).redemptions));
-    case kOfferAgeDays:
-      return offer.offer->starts_at == INT64_MIN ? Fact::Missing() : Fact::Number(DaysSince(offer.offer->starts_at, now));
-    case kOfferDaysLeft:
-      return offer.offer->ends_at == kForever ? Fact::Missing() : Fact::Number(std::max(0.0, Days(offer.offer->ends_at - now)));
-    case kSent: {
-      if (sources.profile == nullptr) return Fact::Number(0);
-      const auto& sent = sources.profile->customer.campaigns;
-      return Fact::Number(std::find(sent.begin(), sent.end(), offer.offer->campaign) != sent.end() ? 1 : 0);
-    }
-    case kCartScore: {
-      if (sources.cart_scores == nullptr) return Fact::Missing();
-      const auto found = sources.cart_scores->find(index);
-      return Fact::Number(found == sources.cart_scores->end() ? 0 : found->second);
-    }
-    default: return Fact::Missing();
+// One computed fact of all candidates: which one is asked once, not for each.
+class ComputedColumn {
+ public:
+  ComputedColumn(const FactSources& sources, absl::Span<const FactCandidate> candidates, absl::Span<const CandidateView> views,
+                 absl::Span<double> column)
+      : sources_(sources), now_(sources.now), candidates_(candidates), views_(views), column_(column) {
+    const Profile* profile = sources.profile;
+    if (profile == nullptr || profile->num_visits() == 0) return;
+    visits_ = profile->num_visits();
+    decayed_visits_ = profile->DecayedVisits(now_);
   }
-}
+
+  void Fill(int computed) {
+    if (FillOwn(computed) || FillRate(computed)) return;
+    FillOffer(computed);
+  }
+
+ private:
+  // f(view, candidate) of every candidate that the catalogue knows.
+  template <typename F>
+  bool Each(F f) {
+    for (size_t i = 0; i < column_.size(); ++i) column_[i] = candidates_[i].offer == nullptr ? kMissing : f(views_[i], candidates_[i]);
+    return true;
+  }
+  template <typename F>
+  bool EachView(F f) {
+    return Each([&f](const CandidateView& view, const FactCandidate&) { return f(view); });
+  }
+
+  double Rate(const Affinity* affinity, double rate) const { return SmoothedRate(Count(affinity), visits_, rate); }
+  double RateDecayed(const Affinity* affinity, double rate) const {
+    return SmoothedRate(DecayedCount(affinity, now_), decayed_visits_, rate);
+  }
+
+  // What the customer did with it. False: `computed` is none of these, here and below.
+  bool FillOwn(int computed) {
+    using View = CandidateView;
+    switch (computed) {
+      case kOwnOfferCount: return EachView([](const View& v) { return Count(v.offer); });
+      case kOwnOfferCountDecayed: return EachView([this](const View& v) { return DecayedCount(v.offer, now_); });
+      case kOwnOfferRate: return EachView([this](const View& v) { return Rate(v.offer, v.offer_rates.slow); });
+      case kOwnOfferRateDecayed: return EachView([this](const View& v) { return RateDecayed(v.offer, v.offer_rates.slow); });
+      case kOwnCategoryCount: return EachView([](const View& v) { return Count(v.category); });
+      case kOwnCategoryCountDecayed: return EachView([this](const View& v) { return DecayedCount(v.category, now_); });
+      case kOwnCategoryRate: return EachView([this](const View& v) { return Rate(v.category, v.category_rates.slow); });
+      case kOwnCategoryRateDecayed: return EachView([this](const View& v) { return RateDecayed(v.category, v.category_rates.slow); });
+      case kOwnBrandRate: return EachView([this](const View& v) { return Rate(v.brand, v.brand_rates.slow); });
+      case kOwnBrandRateDecayed: return EachView([this](const View& v) { return RateDecayed(v.brand, v.brand_rates.slow); });
+      case kDaysSinceOffer: return EachView([this](const View& v) { return DaysSinceLast(v.offer, now_); });
+      case kDaysSinceCategory: return EachView([this](const View& v) { return DaysSinceLast(v.category, now_); });
+      case kOfferDue: return EachView([this](const View& v) { return Due(v.offer, now_); });
+      case kCategoryDue: return EachView([this](const View& v) { return Due(v.category, now_); });
+      case kOfferMeanGapDays: return EachView([](const View& v) { return MeanGap(v.offer); });
+      case kCategoryMeanGapDays: return EachView([](const View& v) { return MeanGap(v.category); });
+      case kOfferBoughtEver: return EachView([](const View& v) { return v.offer == nullptr ? 0.0 : 1.0; });
+      case kOfferBoughtLastVisit:
+        return EachView([this](const View& v) {
+          return v.offer != nullptr && v.offer->last_visit == sources_.profile->num_visits() ? 1.0 : 0.0;
+        });
+      default: return false;
+    }
+  }
+
+  bool FillRate(int computed) {
+    using View = CandidateView;
+    switch (computed) {
+      case kOfferRate: return EachView([](const View& v) { return v.offer_rates.slow; });
+      case kOfferRateFast: return EachView([](const View& v) { return v.offer_rates.fast; });
+      case kOfferTrend:
+        return EachView([](const View& v) {
+          return v.offer_rates.slow <= 0 ? kMissing : std::min(4.0, v.offer_rates.fast / v.offer_rates.slow);
+        });
+      case kCategoryRate: return EachView([](const View& v) { return v.category_rates.slow; });
+      case kCategoryRateFast: return EachView([](const View& v) { return v.category_rates.fast; });
+      case kBrandRate: return EachView([](const View& v) { return v.brand_rates.slow; });
+      default: return false;
+    }
+  }
+
+  void FillOffer(int computed) {
+    using View = CandidateView;
+    using Candidate = FactCandidate;
+    switch (computed) {
+      case kOfferItems:
+        Each([](const View&, const Candidate& c) { return static_cast<double>(c.offer->items.size()); });
+        break;
+      case kOfferPrice: Each([](const View&, const Candidate& c) { return c.offer->mean_price; }); break;
+      case kOfferMargin: Each([](const View&, const Candidate& c) { return c.offer->mean_margin; }); break;
+      case kOfferRemainingStock: Each([this](const View&, const Candidate& c) { return RemainingStock(c); }); break;
+      case kOfferAgeDays:
+        Each([this](const View&, const Candidate& c) {
+          const TimeMicros start = c.offer->offer->starts_at;
+          return start == INT64_MIN ? kMissing : DaysSince(start, now_);
+        });
+        break;
+      case kOfferDaysLeft:
+        Each([this](const View&, const Candidate& c) {
+          const TimeMicros end = c.offer->offer->ends_at;
+          return end == kForever ? kMissing : std::max(0.0, Days(end - now_));
+        });
+        break;
+      case kSent: Each([this](const View&, const Candidate& c) { return WasSent(c) ? 1.0 : 0.0; }); break;
+      case kCartScore: Each([this](const View&, const Candidate& c) { return CartScore(c); }); break;
+      default: std::fill(column_.begin(), column_.end(), kMissing);
+    }
+  }
+
+  double RemainingStock(const FactCandidate& candidate) const {
+    const int64_t stock = candidate.offer->offer->stock;
+    return stock == 0 ? kMissing : static_cast<double>(stock - sources_.catalogue->UseOf(candidate.index).redemptions);
+  }
+  bool WasSent(const FactCandidate& candidate) const {
+    if (sources_.profile == nullptr) return false;
+    const auto& sent = sources_.profile->customer.campaigns;
+    return std::find(sent.begin(), sent.end(), candidate.offer->offer->campaign) != sent.end();
+  }
+  double CartScore(const FactCandidate& candidate) const {
+    if (sources_.cart_scores == nullptr) return kMissing;
+    const auto found = sources_.cart_scores->find(candidate.index);
+    return found == sources_.cart_scores->end() ? 0 : found->second;
+  }
+
+  const FactSources& sources_;
+  const TimeMicros now_;
+  absl::Span<const FactCandidate> candidates_;
+  absl::Span<const CandidateView> views_;
+  absl::Span<double> column_;
+  double visits_ = 0, decayed_visits_ = 0;
+};
 
 }  // namespace
 
@@ -231,55 +293,61 @@ absl::StatusOr<FactPlan> FactPlan::Make(absl::Span<const FactName> names) {
   return plan;
 }
 
-void FactPlan::FillShared(const FactSources& sources, absl::Span<Fact> facts) const {
-  for (size_t i = 0; i < readers_.size(); ++i) {
-    const Reader& reader = readers_[i];
-    facts[i] = Fact::Missing();
-    if (reader.scope == FactScope::kContext) {
-      facts[i] = FindIn(sources.context, reader.name);
-    } else if (reader.scope == FactScope::kCustomer) {
-      if (sources.profile != nullptr) facts[i] = FindIn(sources.profile->customer.attributes, reader.name);
-    } else if (reader.shared) {
-      facts[i] = SharedFact(reader.computed, sources);
+void FactPlan::FillViews(const FactSources& sources, absl::Span<const FactCandidate> candidates,
+                         std::vector<CandidateView>& views) const {
+  views.resize(candidates.size());
+  const Population::AsOf rates(*sources.population, sources.now);
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    CandidateView& view = views[i];
+    view.offer = view.category = view.brand = nullptr;
+    if (candidates[i].offer == nullptr) continue;
+    const CatalogueOffer& offer = *candidates[i].offer;
+    if (sources.profile != nullptr) {
+      const Profile& profile = *sources.profile;
+      if (reads_offer_affinity_) view.offer = profile.OfferAffinity(candidates[i].index, offer, view.summed);
+      if (reads_name_affinity_ && offer.category != kNoName) {
+        view.category = profile.Find(Affinity::Kind::kCategory, static_cast<uint32_t>(offer.category));
+      }
+      if (reads_name_affinity_ && offer.brand != kNoName) {
+        view.brand = profile.Find(Affinity::Kind::kBrand, static_cast<uint32_t>(offer.brand));
+      }
+    }
+    if (reads_rates_) {
+      view.offer_rates = rates.Offer(candidates[i].index);
+      view.category_rates = rates.Name(offer.category);
+      view.brand_rates = rates.Name(offer.brand);
     }
   }
 }
 
-void FactPlan::FillCandidate(const FactSources& sources, OfferIndex index, const CatalogueOffer* offer,
-                             absl::Span<const NamedFact> inline_facts, absl::Span<Fact> facts) const {
-  CandidateView view;
-  Affinity scratch;
-  if (offer != nullptr) {
-    if (sources.profile != nullptr) {
-      const Profile& profile = *sources.profile;
-      view.visits = profile.num_visits();
-      view.decayed_visits = profile.num_visits() == 0 ? 0 : profile.DecayedVisits(sources.now);
-      if (reads_offer_affinity_) view.offer = profile.OfferAffinity(index, *offer, scratch);
-      if (reads_name_affinity_ && offer->category != kNoName) {
-        view.category = profile.Find(Affinity::Kind::kCategory, static_cast<uint32_t>(offer->category));
-      }
-      if (reads_name_affinity_ && offer->brand != kNoName) {
-        view.brand = profile.Find(Affinity::Kind::kBrand, static_cast<uint32_t>(offer->brand));
-      }
-    }
-    if (reads_rates_) {
-      const Population::AsOf rates(*sources.population, sources.now);
-      view.offer_rates = rates.Offer(index);
-      view.category_rates = rates.Name(offer->category);
-      view.brand_rates = rates.Name(offer->brand);
-    }
-  }
-  for (size_t i = 0; i < readers_.size(); ++i) {
-    const Reader& reader = readers_[i];
-    if (reader.shared) continue;
-    if (reader.scope == FactScope::kCandidate) {
-      facts[i] = FindIn(inline_facts, reader.name);
-    } else if (offer == nullptr) {
-      facts[i] = Fact::Missing();
-    } else if (reader.scope == FactScope::kOffer) {
-      facts[i] = FindIn(offer->offer->attributes, reader.name);
+void FactPlan::Fill(const FactSources& sources, absl::Span<const FactCandidate> candidates, std::vector<CandidateView>& views,
+                    FactColumns& facts) const {
+  const int n = static_cast<int>(candidates.size());
+  facts.Reset(static_cast<int>(readers_.size()), n);
+  FillViews(sources, candidates, views);
+  for (size_t at = 0; at < readers_.size(); ++at) {
+    const Reader& reader = readers_[at];
+    const int fact = static_cast<int>(at);
+    if (reader.scope == FactScope::kContext) {
+      facts.SetShared(fact, FindIn(sources.context, reader.name));
+    } else if (reader.scope == FactScope::kCustomer) {
+      if (sources.profile != nullptr) facts.SetShared(fact, FindIn(sources.profile->customer.attributes, reader.name));
+    } else if (reader.shared) {
+      facts.SetShared(fact, SharedFact(reader.computed, sources));
+    } else if (reader.scope == FactScope::kComputed) {
+      ComputedColumn(sources, candidates, views, facts.MutableNumbers(fact)).Fill(reader.computed);
     } else {
-      facts[i] = CandidateFact(reader.computed, sources, index, *offer, view);
+      facts.MutableNumbers(fact);
+      for (int i = 0; i < n; ++i) {
+        const FactCandidate& candidate = candidates[static_cast<size_t>(i)];
+        Fact value = Fact::Missing();
+        if (reader.scope == FactScope::kCandidate) {
+          value = FindIn(candidate.facts, reader.name);
+        } else if (candidate.offer != nullptr) {
+          value = FindIn(candidate.offer->offer->attributes, reader.name);
+        }
+        facts.Set(fact, i, value);
+      }
     }
   }
 }

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/candidates/catalogue.h"
+#include "core/features/fact_columns.h"
 #include "core/features/feature_list.h"
 #include "core/features/population.h"
 #include "core/features/profile.h"
@@ -30,6 +31,22 @@ struct FactSources {
   const absl::flat_hash_map<OfferIndex, double>* cart_scores = nullptr;  // null: no cart, or no table for it
 };
 
+// A candidate as facts see it.
+struct FactCandidate {
+  OfferIndex index = kNoOffer;
+  const CatalogueOffer* offer = nullptr;  // null: the catalogue does not know it
+  absl::Span<const NamedFact> facts;      // given inline
+};
+
+// What the computed facts of one candidate share: looked up once, read by many.
+struct CandidateView {
+  const Affinity* offer = nullptr;  // null: never held
+  const Affinity* category = nullptr;
+  const Affinity* brand = nullptr;
+  Affinity summed;  // what `offer` points to, where it had to be summed
+  Population::Rates offer_rates, category_rates, brand_rates;
+};
+
 // The facts that a feature list reads, found once when the policy is set: which come with the request, which from the
 // customer or the catalogue, and which the server computes. docs/features.md lists the computed ones.
 //
@@ -39,11 +56,10 @@ class FactPlan {
  public:
   static absl::StatusOr<FactPlan> Make(absl::Span<const FactName> names);
 
-  // facts.size() == number of names, in their order. Fills what is the same for all candidates; the rest becomes missing.
-  void FillShared(const FactSources& sources, absl::Span<Fact> facts) const;
-  // Fills what depends on the candidate. `offer` is null when the catalogue does not know it.
-  void FillCandidate(const FactSources& sources, OfferIndex index, const CatalogueOffer* offer,
-                     absl::Span<const NamedFact> inline_facts, absl::Span<Fact> facts) const;
+  // All facts of all candidates, in the order of the names. `views` is scratch, reused. A candidate's facts do not depend on the
+  // others'.
+  void Fill(const FactSources& sources, absl::Span<const FactCandidate> candidates, std::vector<CandidateView>& views,
+            FactColumns& facts) const;
 
   // Names of the computed facts, with what each says: the source of docs/features.md.
   struct Description {
@@ -53,6 +69,8 @@ class FactPlan {
   static absl::Span<const Description> Computed();
 
  private:
+  void FillViews(const FactSources& sources, absl::Span<const FactCandidate> candidates, std::vector<CandidateView>& views) const;
+
   struct Reader {
     FactScope scope;
     int computed = -1;  // number in Computed()

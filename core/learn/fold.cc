@@ -100,6 +100,7 @@ void Fold::FoldIn(const DecisionChange& change, const LogEntry& entry) {
     if (!change.deferred) ActivateSlot(open, added, entry.time);
     open.slots.push_back(std::move(added));
   }
+  if (open.is_settled) CountSlots(open);
   RestoreOpen(change.id, std::move(open));
   while (static_cast<int64_t>(open_.size()) > limits_.max_open_decisions) {
     Forget(closing_.begin()->second, true);
@@ -129,6 +130,7 @@ void Fold::FoldIn(const Activation& activation, const LogEntry& entry) {
                        std::find(activation.slots.begin(), activation.slots.end(), static_cast<int>(i)) != activation.slots.end();
     if (named && !open.slots[i].is_active) ActivateSlot(open, open.slots[i], entry.time);
   }
+  if (open.is_settled) CountSlots(open);
 }
 
 void Fold::FoldIn(const Event& event, const LogEntry& entry) {

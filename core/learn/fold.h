@@ -163,7 +163,9 @@ class Fold {
   bool UseLines(const OpenSlot& slot, const Event& event);
   void Redeem(const OpenSlot& slot, const Event& event);
   void ActivateSlot(OpenDecision& open, OpenSlot& slot, TimeMicros time);
-  void CountSlot(OpenDecision& open, OpenSlot& slot);
+  void CountSlots(OpenDecision& open);
+  void AddCounted(const OpenDecision& open, PolicyLearning& learning);
+  bool AddOneByOne(PolicyLearning& learning);
   void Settle(OpenDecision& open);
   void SettleUntil(TimeMicros now);
   void Forget(std::string id, bool early);  // a copy: the caller's may stand in what is erased
@@ -194,6 +196,8 @@ class Fold {
   std::shared_ptr<const PublishedPolicy> prepared_;
   // Scratch.
   std::vector<ItemIndex> items_, touched_, held_;
+  std::vector<OpenSlot*> counted_;
+  std::vector<ShownSlot> shown_;
   std::vector<bool> used_lines_;  // of a purchase, by offers shown before
 };
 

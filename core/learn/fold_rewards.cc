@@ -110,32 +110,53 @@ void Fold::ActivateSlot(OpenDecision& open, OpenSlot& slot, TimeMicros time) {
     if (profile.customer.id.empty()) profile.customer.id = CustomerId(open.customer_id);
     if (index != kNoOffer) profile.AddExposure(time, index);
   }
-  if (open.is_settled) CountSlot(open, slot);
 }
 
-void Fold::CountSlot(OpenDecision& open, OpenSlot& slot) {
-  if (slot.x.size() == 0 || slot.is_counted) return;
-  slot.is_counted = true;
+// Those that are shown and not yet in the statistics; the ones shown at one time in one go.
+void Fold::CountSlots(OpenDecision& open) {
   PolicyLearning* learning = LearningOf(open);
-  if (learning == nullptr) return;
-  slot.weight.forgetting = Forgetting(*learning, state_.FindPolicy(open.learner)->policy.half_life_days, slot.shown_at);
-  slot.half_lives = learning->half_lives;
-  if (learning->statistics.AddShown(slot.x, slot.weight, slot.earned).ok()) {
-    learning->has_news = true;
-  } else {
-    slot.x.resize(0);  // rewards of what was not added are not added either
-    ++state_.counters.refused_updates;
+  counted_.clear();
+  for (OpenSlot& slot : open.slots) {
+    if (!slot.is_active || slot.is_counted || slot.x.size() == 0) continue;
+    slot.is_counted = true;
+    if (learning == nullptr) continue;
+    if (!counted_.empty() && counted_.back()->shown_at != slot.shown_at) AddCounted(open, *learning);
+    counted_.push_back(&slot);
   }
+  if (!counted_.empty()) AddCounted(open, *learning);
+}
+
+void Fold::AddCounted(const OpenDecision& open, PolicyLearning& learning) {
+  const double forgetting = Forgetting(learning, state_.FindPolicy(open.learner)->policy.half_life_days, counted_.front()->shown_at);
+  shown_.clear();
+  for (OpenSlot* slot : counted_) {
+    slot->weight.forgetting = forgetting;
+    slot->half_lives = learning.half_lives;
+    shown_.push_back({{slot->x.data(), static_cast<size_t>(slot->x.size())}, slot->weight, slot->earned});
+  }
+  learning.has_news |= learning.statistics.AddShown(shown_).ok() || AddOneByOne(learning);
+  counted_.clear();
+}
+
+// Where one of them cannot be added, the others are. False: none was.
+bool Fold::AddOneByOne(PolicyLearning& learning) {
+  bool any = false;
+  for (size_t i = 0; i < shown_.size(); ++i) {
+    if (learning.statistics.AddShown({&shown_[i], 1}).ok()) {
+      any = true;
+    } else {
+      counted_[i]->x.resize(0);  // rewards of what was not added are not added either
+      ++state_.counters.refused_updates;
+    }
+  }
+  return any;
 }
 
 void Fold::Settle(OpenDecision& open) {
   if (open.is_settled) return;
   open.is_settled = true;
-  for (OpenSlot& slot : open.slots) {
-    if (!slot.is_active) continue;
-    CountSlot(open, slot);
-    ++state_.counters.settled;
-  }
+  CountSlots(open);
+  for (const OpenSlot& slot : open.slots) state_.counters.settled += slot.is_active ? 1 : 0;
 }
 
 void Fold::SettleUntil(TimeMicros now) {

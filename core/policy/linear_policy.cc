@@ -57,15 +57,23 @@ double QuadraticForm(const Eigen::MatrixXd& gram, const Eigen::VectorXd& theta) 
 double ResidualDeviation(const LinearStatistics& statistics, const Eigen::VectorXd& theta,
                          const PublicationParameters& p) {
   const double squares = statistics.reward_squared() - 2 * Dot(theta, statistics.reward_x()) +
-                         QuadraticForm(statistics.gram_lower(), theta);
+                         QuadraticForm(statistics.gram(), theta);
   const double variance = (p.forgetting_to_T * squares + p.prior_deviation * p.prior_deviation) /
                           (p.forgetting_to_T * statistics.total_weight() + 1);
   return std::sqrt(std::max(variance, 0.0));
 }
 
+// What is zero adds nothing to a sum, so that it may be left out or not.
+bool IsDense(const float* x, int d) {
+  int filled = 0;
+  for (int k = 0; k < d; ++k) filled += x[k] != 0 ? 1 : 0;
+  return 2 * filled > d;
+}
+
 // The columns of one row that are not zero; one-hot features leave few.
 struct SparseRow {
-  explicit SparseRow(const float* x, int d) {
+  void Find(const float* x, int d) {
+    size = 0;
     for (int k = 0; k < d; ++k) {
       columns[size] = static_cast<int16_t>(k);
       size += x[k] != 0;
@@ -94,42 +102,106 @@ void ScoreGroups(const float* x, const SparseRow& row, const float* coefficients
   std::memcpy(out, sums, sizeof(sums));
 }
 
+// The same sums of two rows that are mostly not zero, in turns, so that neither waits for its last addition.
+template <size_t... kGroup>
+void ScoreTwoRows(const float* x, const float* y, int d, const float* coefficients, Eigen::Index stride, float* of_x, float* of_y,
+                  std::index_sequence<kGroup...>) {
+  Lanes x_sums[sizeof...(kGroup)] = {};
+  Lanes y_sums[sizeof...(kGroup)] = {};
+  for (int k = 0; k < d; ++k) {
+    const float* from = coefficients + k * stride;
+    (AddScaled(x[k], from + kGroup * kLanes, x_sums[kGroup]), ...);
+    (AddScaled(y[k], from + kGroup * kLanes, y_sums[kGroup]), ...);
+  }
+  std::memcpy(of_x, x_sums, sizeof(x_sums));
+  std::memcpy(of_y, y_sums, sizeof(y_sums));
+}
+
+// One or two rows against all coefficients: `out` and `out_y` have room for `stride` numbers. y null: one row.
+void ScoreRows(const float* x, const float* y, int d, const SparseRow& row, const FloatRowMatrix& coefficients, float* out, float* out_y) {
+  const Eigen::Index stride = coefficients.cols();
+  const auto score = [&](Eigen::Index begin, auto groups) {
+    const float* from = coefficients.data() + begin;
+    if (y != nullptr) {
+      ScoreTwoRows(x, y, d, from, stride, out + begin, out_y + begin, groups);
+    } else {
+      ScoreGroups(x, row, from, stride, out + begin, groups);
+    }
+  };
+  Eigen::Index begin = 0;
+  for (; begin + kGroups * kLanes <= stride; begin += kGroups * kLanes) score(begin, std::make_index_sequence<kGroups>());
+  for (; begin < stride; begin += kLanes) score(begin, std::make_index_sequence<1>());
+}
+
 }  // namespace
 
 uint64_t BagSeed(absl::string_view policy, uint64_t version) { return MixHash(StableHash(policy), version); }
+
+// theta, sigma and L from the sums; the noise z becomes L'^-1 z.
+absl::Status LinearPolicy::Solve(const LinearStatistics& statistics, const PublicationParameters& parameters, RowMatrix& noise) {
+  lower_ = parameters.forgetting_to_T * statistics.gram();
+  lower_.diagonal().array() += parameters.lambda;
+  if (!FactorizeCholesky(lower_)) {
+    return absl::FailedPreconditionError(absl::StrCat("policy '", parameters.policy, "' version ", parameters.version,
+                                                      ": the gram matrix is not positive definite"));
+  }
+  Eigen::VectorXd y = parameters.forgetting_to_T * statistics.reward_x();
+  SolveLower(lower_, y);
+  RowMatrix theta = y;
+  SolveLowerTransposed(lower_, theta);
+  theta_ = theta.col(0);
+  sigma_ = ResidualDeviation(statistics, theta_, parameters);
+  SolveLowerTransposed(lower_, noise);
+  return absl::OkStatus();
+}
+
+void LinearPolicy::SolveDiagonal(const LinearStatistics& statistics, const PublicationParameters& parameters, RowMatrix& noise) {
+  const LinearStatistics::Centred centred = statistics.Centre();
+  const double f = parameters.forgetting_to_T;
+  const Eigen::Index d = statistics.dim();
+  lower_.resize(d, 1);
+  theta_.resize(d);
+  double explained_mean = 0;  // of the mean reward, by the other columns' means
+  for (Eigen::Index k = 0; k < d; ++k) {
+    const double precision = parameters.lambda + f * centred.squares[k];
+    lower_(k, 0) = std::sqrt(precision);
+    theta_[k] = f * centred.reward_x[k] / precision;
+    if (k == centred.constant) theta_[k] = 0;
+    explained_mean += theta_[k] * centred.mean[k];
+    noise.row(k) /= lower_(k, 0);
+  }
+  if (centred.constant >= 0) {
+    const Eigen::Index k = centred.constant;
+    theta_[k] = (centred.mean_reward - explained_mean) / centred.mean[k];
+    noise.row(k) *= lower_(k, 0);
+    lower_(k, 0) = std::sqrt(parameters.lambda + f * statistics.gram()(k, 0));
+    noise.row(k) /= lower_(k, 0);
+  }
+  sigma_ = std::sqrt((f * centred.reward_squared + parameters.prior_deviation * parameters.prior_deviation) /
+                     (f * statistics.total_weight() + 1));
+}
 
 absl::StatusOr<LinearPolicy> LinearPolicy::Publish(const LinearStatistics& statistics,
                                                    const PublicationParameters& parameters) {
   RETURN_IF_ERROR(CheckParameters(parameters));
   const Eigen::Index d = statistics.dim();
-  const Eigen::Index columns = 1 + parameters.bag_size;
   LinearPolicy policy;
   policy.version_ = parameters.version;
   policy.lambda_ = parameters.lambda;
   policy.weight_ = parameters.forgetting_to_T * statistics.total_weight();
-  policy.lower_ = parameters.forgetting_to_T * statistics.gram_lower();
-  policy.lower_.diagonal().array() += parameters.lambda;
-  if (!FactorizeCholesky(policy.lower_)) {
-    return absl::FailedPreconditionError(absl::StrCat("policy '", parameters.policy, "' version ", parameters.version,
-                                                      ": the gram matrix is not positive definite"));
-  }
-
-  // One triangular solve for all: L' theta_m = y + scale sigma z_m, where L y = b. Sigma needs theta first.
-  Eigen::VectorXd y = parameters.forgetting_to_T * statistics.reward_x();
-  SolveLower(policy.lower_, y);
-  RowMatrix theta = y;
-  SolveLowerTransposed(policy.lower_, theta);
-  policy.theta_ = theta.col(0);
-  policy.sigma_ = ResidualDeviation(statistics, policy.theta_, parameters);
 
   RowMatrix noise(d, parameters.bag_size);
   for (int m = 0; m < parameters.bag_size; ++m) {
     Rng rng(MixHash(parameters.bag_seed, static_cast<uint64_t>(m)));
     for (Eigen::Index k = 0; k < d; ++k) noise(k, m) = rng.NextNormal();
   }
-  SolveLowerTransposed(policy.lower_, noise);
+  if (statistics.is_diagonal()) {
+    policy.SolveDiagonal(statistics, parameters, noise);
+  } else {
+    RETURN_IF_ERROR(policy.Solve(statistics, parameters, noise));
+  }
 
-  policy.coefficients_.resize(d, columns);
+  policy.coefficients_.resize(d, 1 + parameters.bag_size);
   policy.coefficients_.col(0) = policy.theta_.cast<float>();
   const double deviation = parameters.scale * policy.sigma_;
   for (Eigen::Index m = 0; m < parameters.bag_size; ++m) {
@@ -146,8 +218,9 @@ absl::StatusOr<LinearPolicy> LinearPolicy::Publish(const LinearStatistics& stati
 absl::StatusOr<LinearPolicy> LinearPolicy::FromParts(Parts parts) {
   const Eigen::Index d = parts.theta.size();
   if (d < 1 || d > LinearStatistics::kMaxDim || parts.coefficients.rows() != d || parts.coefficients.cols() < 1 ||
-      parts.lower.rows() != d || parts.lower.cols() != d) {
-    return absl::InvalidArgumentError("stored policy: expected theta (d), coefficients (d x (1 + M)) and factor (d x d)");
+      parts.lower.rows() != d || parts.lower.cols() != (d > LinearStatistics::kMaxFullDim ? 1 : d)) {
+    return absl::InvalidArgumentError(
+        "stored policy: expected theta (d), coefficients (d x (1 + M)) and factor (d x d, or d x 1 of a diagonal one)");
   }
   if (!std::isfinite(parts.sigma) || !std::isfinite(parts.lambda) || !std::isfinite(parts.weight) || !parts.theta.allFinite() ||
       !parts.coefficients.allFinite() || !parts.lower.allFinite()) {
@@ -174,32 +247,27 @@ void LinearPolicy::PadCoefficients() {
 void LinearPolicy::Score(const Eigen::Ref<const FloatRowMatrix>& x, FloatRowMatrix& scores) const {
   CHECK(x.cols() == dim());
   const Eigen::Index columns = coefficients_.cols();
-  const Eigen::Index stride = padded_.cols();
   scores.resize(x.rows(), columns);
+  float out[2][(kMaxBagSize + 1 + kLanes) / kLanes * kLanes];
+  SparseRow sparse;
+  const auto row = [&x](Eigen::Index i) { return x.data() + i * x.outerStride(); };
   for (Eigen::Index i = 0; i < x.rows(); ++i) {
-    const float* row = x.data() + i * x.outerStride();
-    const SparseRow sparse(row, dim());
-    float* to = scores.data() + i * columns;
-    for (Eigen::Index begin = 0; begin < columns;) {
-      float out[kGroups * kLanes];
-      const float* coefficients = padded_.data() + begin;
-      const bool is_wide = begin + kGroups * kLanes <= stride;
-      if (is_wide) {
-        ScoreGroups(row, sparse, coefficients, stride, out, std::make_index_sequence<kGroups>());
-      } else {
-        ScoreGroups(row, sparse, coefficients, stride, out, std::make_index_sequence<1>());
-      }
-      const Eigen::Index size = std::min<Eigen::Index>((is_wide ? kGroups : 1) * kLanes, columns - begin);
-      std::memcpy(to + begin, out, size * sizeof(float));
-      begin += size;
-    }
+    const bool is_pair = i + 1 < x.rows() && IsDense(row(i), dim()) && IsDense(row(i + 1), dim());
+    if (!is_pair) sparse.Find(row(i), dim());
+    ScoreRows(row(i), is_pair ? row(i + 1) : nullptr, dim(), sparse, padded_, out[0], out[1]);
+    std::copy_n(out[0], columns, scores.data() + i * columns);
+    if (is_pair) std::copy_n(out[1], columns, scores.data() + ++i * columns);
   }
 }
 
 double LinearPolicy::Deviation(const Eigen::Ref<const Eigen::VectorXf>& x) const {
   CHECK(x.size() == dim());
   Eigen::VectorXd y = x.cast<double>();
-  SolveLower(lower_, y);
+  if (is_diagonal()) {
+    y.array() /= lower_.col(0).array();
+  } else {
+    SolveLower(lower_, y);
+  }
   return sigma_ * std::sqrt(Dot(y, y));
 }
 
@@ -207,7 +275,11 @@ void LinearPolicy::Deviations(const Eigen::Ref<const FloatRowMatrix>& x, RowMatr
                               std::vector<double>& deviations) const {
   CHECK(x.cols() == dim());
   scratch = x.transpose().cast<double>();
-  SolveLower(lower_, scratch);
+  if (is_diagonal()) {
+    for (Eigen::Index k = 0; k < scratch.rows(); ++k) scratch.row(k) /= lower_(k, 0);
+  } else {
+    SolveLower(lower_, scratch);
+  }
   deviations.assign(static_cast<size_t>(x.rows()), 0.0);
   for (Eigen::Index k = 0; k < scratch.rows(); ++k) {
     for (size_t i = 0; i < deviations.size(); ++i) {

@@ -34,11 +34,16 @@ uint64_t BagSeed(absl::string_view policy, uint64_t version);
 //          theta = V^-1 b, V = lambda I + G; theta_m = theta + scale sigma L'^-1 z_m with V = L L', z_m standard
 //          normal; sigma^2 = (yy - 2 theta'b + theta'G theta + s0^2) / (n + 1), at least 0, n the total weight; all
 //          sums at T.
+// Above LinearStatistics::kMaxFullDim columns, from the diagonal form: each column's weight from its own centred sums, as if columns
+// varied independently, theta_k = c_k / (lambda + g_k) with deviation sigma / sqrt(lambda + g_k); a constant column takes the
+// intercept; sigma is the rewards' own deviation, none of it taken for explained. Columns that say the same thing each claim the
+// whole of it, so that estimates of such are too far from the mean; their order is what ranks.
 // Shapes   d = dim(), M = bag_size().
 // Threads  Immutable; safe to share.
 // Errors   Publish: InvalidArgument for parameters out of range; FailedPrecondition if V cannot be factorised or a
 //          coefficient is not finite. Never a half model.
-// Cost     Publish O(d^3 / 3 + M d^2); Score O(n d M), allocates only when `scores` grows; Deviation O(d^2 / 2).
+// Cost     Publish O(d^3 / 3 + M d^2); Score O(n d M), allocates only when `scores` grows; Deviation O(d^2 / 2). Diagonal: Publish
+//          O(M d), Deviation O(d).
 // Bits     Sums in a fixed order and never fused: the same in every build. A row's scores do not depend on other rows.
 class LinearPolicy {
  public:
@@ -56,7 +61,7 @@ class LinearPolicy {
     double weight = 0;
     Eigen::VectorXd theta;
     Eigen::MatrixXf coefficients;
-    Eigen::MatrixXd lower;  // L
+    Eigen::MatrixXd lower;  // L; diagonal: d x 1, the root of each column's precision
   };
   Parts ToParts() const { return {version_, sigma_, lambda_, weight_, theta_, coefficients_, lower_}; }
   static absl::StatusOr<LinearPolicy> FromParts(Parts parts);
@@ -83,6 +88,9 @@ class LinearPolicy {
 
  private:
   LinearPolicy() = default;
+  bool is_diagonal() const { return lower_.cols() != lower_.rows(); }
+  absl::Status Solve(const LinearStatistics& statistics, const PublicationParameters& parameters, RowMatrix& noise);
+  void SolveDiagonal(const LinearStatistics& statistics, const PublicationParameters& parameters, RowMatrix& noise);
   void PadCoefficients();
 
   uint64_t version_ = 0;
@@ -92,7 +100,7 @@ class LinearPolicy {
   Eigen::VectorXd theta_;
   Eigen::MatrixXf coefficients_;
   FloatRowMatrix padded_;  // coefficients_ by rows, columns filled up with zeros to a multiple of kLanes
-  Eigen::MatrixXd lower_;  // L; its upper half is zero
+  Eigen::MatrixXd lower_;  // as in Parts; the upper half of L is zero
 };
 
 }  // namespace offerd

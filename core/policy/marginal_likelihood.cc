@@ -14,11 +14,27 @@ namespace {
 constexpr double kStep = 3.1622776601683795;  // sqrt(10)
 constexpr double kLeastGain = 1e-6;           // more than rounding
 
+double OfColumnsAlone(const LinearStatistics& statistics, const RidgeSearch& search, double lambda) {
+  const LinearStatistics::Centred centred = statistics.Centre();
+  const double f = search.forgetting_to_T;
+  const double prior = std::max(search.prior_deviation * search.prior_deviation, std::numeric_limits<double>::min());
+  const double variance = (f * centred.reward_squared + prior) / (f * statistics.total_weight() + 1);
+  double sum = 0;
+  for (Eigen::Index k = 0; k < statistics.dim(); ++k) {
+    if (k == centred.constant) continue;
+    const double square = f * centred.squares[k];
+    const double reward_x = f * centred.reward_x[k];
+    sum += reward_x * reward_x / ((lambda + square) * variance) - std::log1p(square / lambda);
+  }
+  return sum / 2;
+}
+
 }  // namespace
 
 absl::StatusOr<double> LogMarginalLikelihood(const LinearStatistics& statistics, const RidgeSearch& search, double lambda) {
+  if (statistics.is_diagonal()) return OfColumnsAlone(statistics, search, lambda);
   const Eigen::Index d = statistics.dim();
-  Eigen::MatrixXd lower = search.forgetting_to_T * statistics.gram_lower();
+  Eigen::MatrixXd lower = search.forgetting_to_T * statistics.gram();
   lower.diagonal().array() += lambda;
   if (!FactorizeCholesky(lower)) {
     return absl::FailedPreconditionError(absl::StrCat("the gram matrix with a ridge of ", lambda, " is not positive definite"));

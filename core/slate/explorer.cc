@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
@@ -16,21 +17,29 @@ typedef float FloatLanes __attribute__((vector_size(kLanes * sizeof(float))));
 typedef int32_t IntLanes __attribute__((vector_size(kLanes * sizeof(int32_t))));
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
-// Eight neighbouring members at once; the same answer as ScanMember for each.
+inline void ScanGroup(const float* from, int32_t candidate, FloatLanes& best, IntLanes& winner) {
+  FloatLanes score;
+  std::memcpy(&score, from, sizeof(score));
+  const IntLanes is_better = score > best;
+  best = is_better ? score : best;
+  winner = (is_better & candidate) | (~is_better & winner);
+}
+
+// Neighbouring members at once, eight in each group; the same answer as ScanMember for each. Several groups do not wait for each
+// other's comparisons.
+template <size_t... kGroup>
 void ScanLanes(const FloatRowMatrix& scores, absl::Span<const int32_t> open_by_tie, Eigen::Index first_column,
-               int32_t* winners) {
+               int32_t* winners, std::index_sequence<kGroup...>) {
   const float* base = scores.data() + first_column;
   const Eigen::Index stride = scores.cols();
-  FloatLanes best = kLowest - FloatLanes{};
-  IntLanes winner = open_by_tie.front() - IntLanes{};
+  FloatLanes best[sizeof...(kGroup)];
+  IntLanes winner[sizeof...(kGroup)];
+  ((best[kGroup] = kLowest - FloatLanes{}, winner[kGroup] = open_by_tie.front() - IntLanes{}), ...);
   for (int32_t candidate : open_by_tie) {
-    FloatLanes score;
-    std::memcpy(&score, base + candidate * stride, sizeof(score));
-    const IntLanes is_better = score > best;
-    best = is_better ? score : best;
-    winner = (is_better & candidate) | (~is_better & winner);
+    const float* from = base + candidate * stride;
+    (ScanGroup(from + kGroup * kLanes, candidate, best[kGroup], winner[kGroup]), ...);
   }
-  std::memcpy(winners, &winner, sizeof(winner));
+  std::memcpy(winners, winner, sizeof(winner));
 }
 
 int32_t ScanMember(const FloatRowMatrix& scores, absl::Span<const int32_t> open_by_tie, Eigen::Index column) {
@@ -116,11 +125,18 @@ void BagWinners::Update(const FloatRowMatrix& scores, absl::Span<const int32_t> 
   const bool scan_all = !is_known_ || some_opened || static_cast<int>(winners_.size()) != members;
   winners_.resize(members);
   const auto is_stale = [&](int m) { return scan_all || !is_open[winners_[m]]; };
+  const auto any_stale = [&](int m, int count) {
+    for (int at = m; at < m + count; ++at) {
+      if (is_stale(at)) return true;
+    }
+    return false;
+  };
   int m = 0;
+  for (; m + 4 * kLanes <= members; m += 4 * kLanes) {
+    if (any_stale(m, 4 * kLanes)) ScanLanes(scores, open_by_tie, m + 1, winners_.data() + m, std::make_index_sequence<4>());
+  }
   for (; m + kLanes <= members; m += kLanes) {
-    bool any_stale = false;
-    for (int lane = 0; lane < kLanes && !any_stale; ++lane) any_stale = is_stale(m + lane);
-    if (any_stale) ScanLanes(scores, open_by_tie, m + 1, winners_.data() + m);
+    if (any_stale(m, kLanes)) ScanLanes(scores, open_by_tie, m + 1, winners_.data() + m, std::make_index_sequence<1>());
   }
   for (; m < members; ++m) {
     if (is_stale(m)) winners_[m] = ScanMember(scores, open_by_tie, m + 1);
@@ -139,18 +155,21 @@ void ExplorerDistribution(const ExplorerSpec& spec, absl::Span<const double> sco
   DCHECK(CheckExplorer(spec).ok());
   std::fill(probability.begin(), probability.end(), 0.0);
   if (open_by_tie.empty()) return;
-  const int32_t best = BestByMean(score, open_by_tie);
   if (spec.kind == ExplorerKind::kThompson && !winners.empty()) {
     // Counts first: whole numbers are exact, so that the share is count / M without summed rounding.
     for (int32_t winner : winners) probability[winner] += 1;
     const double members = static_cast<double>(winners.size());
-    for (int32_t candidate : open_by_tie) probability[candidate] /= members;
-  } else if (spec.kind == ExplorerKind::kSoftmax && spec.strength > 0 && std::isfinite(score[best])) {
-    Softmax(spec.strength, score, open_by_tie, score[best], probability);
-  } else if (spec.kind == ExplorerKind::kInverseGap && std::isfinite(score[best])) {
-    InverseGap(spec.strength, score, open_by_tie, best, probability);
+    double* shares = probability.data();
+    for (size_t i = 0; i < probability.size(); ++i) shares[i] /= members;
   } else {
-    probability[best] = 1;
+    const int32_t best = BestByMean(score, open_by_tie);
+    if (spec.kind == ExplorerKind::kSoftmax && spec.strength > 0 && std::isfinite(score[best])) {
+      Softmax(spec.strength, score, open_by_tie, score[best], probability);
+    } else if (spec.kind == ExplorerKind::kInverseGap && std::isfinite(score[best])) {
+      InverseGap(spec.strength, score, open_by_tie, best, probability);
+    } else {
+      probability[best] = 1;
+    }
   }
   if (spec.kind != ExplorerKind::kGreedy) MixEpsilon(spec.epsilon, open_by_tie, probability);
 }

@@ -51,9 +51,9 @@ ExplorerSpec ResolveExplorer(ExplorerSpec spec, const ExplorerScale& scale);
 // Which candidate each member of a bag ranks first among the open ones, kept up to date as candidates close and open.
 //
 // Shapes   scores n x (1 + M), column 0 is the mean and is not looked at. open_by_tie: the open candidates in tie
-// order. Cost     O(n M) the first time and whenever a candidate opens; else O(8 n) for each group of eight members of
-// which one
-//          lost its winner. No allocation once it has seen M members.
+// order.
+// Cost     O(n M) the first time and whenever a candidate opens; else O(32 n) for each 32 members of which one lost its winner. No
+//          allocation once it has seen M members.
 class BagWinners {
  public:
   // Forgets what it knows: the next Update looks at everything.

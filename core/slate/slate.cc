@@ -47,7 +47,7 @@ class SlateDraw {
 
   // False if no candidate is open; the results are then zero.
   bool FillSlot(int slot, absl::Span<double> probability, absl::Span<double> explorer_probability) {
-    const bool some_opened = FindOpen();
+    const bool some_opened = is_open_known_ ? false : FindOpen();
     if (s_.open_by_tie_.empty()) {
       std::fill(probability.begin(), probability.end(), 0.0);
       std::fill(explorer_probability.begin(), explorer_probability.end(), 0.0);
@@ -88,7 +88,8 @@ class SlateDraw {
     return last;  // of the last one if rounding left the sum a little below 1
   }
 
-  void Draw(SlateRule rule, Rng& rng, std::vector<SlateSlot>& slate) {
+  // Without a rule (null) what is open changes by what is placed alone.
+  void Draw(const SlateRule* rule, Rng& rng, std::vector<SlateSlot>& slate) {
     Start(slate);
     for (int slot = 0; slot < input_.slots; ++slot) {
       if (!Prepare(rule, slate)) break;
@@ -96,7 +97,7 @@ class SlateDraw {
     }
   }
 
-  void Score(SlateRule rule, absl::Span<const int32_t> shown, std::vector<double>& probability) {
+  void Score(const SlateRule* rule, absl::Span<const int32_t> shown, std::vector<double>& probability) {
     std::vector<SlateSlot>& slate = s_.scored_;
     Start(slate);
     probability.assign(shown.size(), 0);
@@ -117,16 +118,22 @@ class SlateDraw {
   }
 
   // The next slot's distribution; false: nobody may stand there.
-  bool Prepare(SlateRule rule, const std::vector<SlateSlot>& slate) {
-    SlateChange change{absl::MakeSpan(s_.mask_), absl::MakeSpan(s_.shrink_), absl::MakeSpan(s_.lower_), false};
-    rule(slate, change);
-    if (change.scores_changed) AdjustScores();
+  bool Prepare(const SlateRule* rule, const std::vector<SlateSlot>& slate) {
+    if (rule != nullptr) {
+      SlateChange change{absl::MakeSpan(s_.mask_), absl::MakeSpan(s_.shrink_), absl::MakeSpan(s_.lower_), false};
+      (*rule)(slate, change);
+      if (change.scores_changed) AdjustScores();
+      is_open_known_ = false;
+    }
     return FillSlot(static_cast<int>(slate.size()), absl::MakeSpan(s_.probability_), absl::MakeSpan(s_.explorer_probability_));
   }
 
   void Place(int32_t candidate, std::vector<SlateSlot>& slate) {
     slate.push_back({candidate, s_.probability_[candidate], s_.explorer_probability_[candidate], candidate == BestOpen()});
     s_.is_placed_[candidate] = 1;
+    s_.is_open_[candidate] = 0;
+    s_.open_by_tie_.erase(std::find(s_.open_by_tie_.begin(), s_.open_by_tie_.end(), candidate));
+    is_open_known_ = true;
   }
 
   int32_t BestOpen() const {
@@ -222,18 +229,29 @@ class SlateDraw {
     return first;
   }
 
-  static int64_t Distance(absl::Span<const int32_t> rank, int32_t candidate, int slot) {
-    return std::abs(int64_t{rank[candidate]} - slot);
-  }
+  // Who is within reach of a slot: those whose place in a base order is at most `distance` from it, which is the reach, or as far
+  // as the nearest open candidate. Over all candidates in index order and without branches, for compilers.
+  struct Reach {
+    const int32_t* rank;
+    const uint8_t* is_open;
+    int32_t slot;
+    int32_t distance;
+    int64_t count;  // of the open ones within
 
-  // How far from the slot a draw reaches: `reach` places, or as far as the nearest open candidate. `count`: how many are within.
-  int64_t ReachOf(absl::Span<const int32_t> rank, int slot, int reach, int64_t& count) const {
-    int64_t nearest = std::numeric_limits<int64_t>::max();
-    for (int32_t candidate : s_.open_by_tie_) nearest = std::min(nearest, Distance(rank, candidate, slot));
-    const int64_t within = std::max<int64_t>(nearest, reach);
-    count = std::count_if(s_.open_by_tie_.begin(), s_.open_by_tie_.end(),
-                          [&](int32_t candidate) { return Distance(rank, candidate, slot) <= within; });
-    return within;
+    bool Has(size_t i) const { return (is_open[i] != 0) & (std::abs(rank[i] - slot) <= distance); }
+  };
+  Reach ReachOf(absl::Span<const int32_t> rank, int slot, int reach) const {
+    Reach result{rank.data(), s_.is_open_.data(), slot, 0, 0};
+    int32_t nearest = std::numeric_limits<int32_t>::max();
+    for (size_t i = 0; i < rank.size(); ++i) {
+      const int32_t distance = result.is_open[i] != 0 ? std::abs(result.rank[i] - slot) : std::numeric_limits<int32_t>::max();
+      nearest = distance < nearest ? distance : nearest;
+    }
+    result.distance = std::max(nearest, reach);
+    int32_t count = 0;
+    for (size_t i = 0; i < rank.size(); ++i) count += result.Has(i) ? 1 : 0;
+    result.count = count;
+    return result;
   }
 
   void Shuffle(int slot, absl::Span<double> probability) const {
@@ -243,10 +261,9 @@ class SlateDraw {
     if (int64_t{rank[first]} <= int64_t{slot} - input_.explorer.reach) {
       probability[first] = 1;
     } else {
-      int64_t count = 0;
-      const int64_t within = ReachOf(rank, slot, input_.explorer.reach, count);
-      for (int32_t candidate : s_.open_by_tie_) {
-        if (Distance(rank, candidate, slot) <= within) probability[candidate] = 1 / static_cast<double>(count);
+      const Reach reach = ReachOf(rank, slot, input_.explorer.reach);
+      for (size_t i = 0; i < probability.size(); ++i) {
+        if (reach.Has(i)) probability[i] = 1 / static_cast<double>(reach.count);
       }
     }
     MixEpsilon(input_.explorer.epsilon, s_.open_by_tie_, probability);
@@ -258,13 +275,18 @@ class SlateDraw {
       std::copy(explorer_probability.begin(), explorer_probability.end(), probability.begin());
       return;
     }
-    for (size_t i = 0; i < probability.size(); ++i) probability[i] = (1 - share) * explorer_probability[i];
-    int64_t count = static_cast<int64_t>(s_.open_by_tie_.size());
-    const bool is_bounded = input_.random.kind == RandomKind::kBounded;
-    const int64_t within = is_bounded ? ReachOf(base_rank_, slot, input_.random.reach, count) : 0;
-    const double part = share / static_cast<double>(count);
-    for (int32_t candidate : s_.open_by_tie_) {
-      if (!is_bounded || Distance(base_rank_, candidate, slot) <= within) probability[candidate] += part;
+    const double rest = 1 - share;
+    const double* from = explorer_probability.data();
+    double* to = probability.data();
+    const size_t n = probability.size();
+    if (input_.random.kind == RandomKind::kBounded) {
+      const Reach reach = ReachOf(base_rank_, slot, input_.random.reach);
+      const double part = share / static_cast<double>(reach.count);
+      for (size_t i = 0; i < n; ++i) to[i] = rest * from[i] + (reach.Has(i) ? part : 0.0);
+    } else {
+      const double part = share / static_cast<double>(s_.open_by_tie_.size());
+      const uint8_t* is_open = s_.is_open_.data();
+      for (size_t i = 0; i < n; ++i) to[i] = rest * from[i] + (is_open[i] != 0 ? part : 0.0);
     }
   }
 
@@ -275,6 +297,7 @@ class SlateDraw {
   const FloatRowMatrix* bag_ = nullptr;  // as the rules left it
   bool has_bag_ = false;
   bool winners_skipped_opening_ = false;
+  bool is_open_known_ = false;  // is_open_ and open_by_tie_ are right as they stand
 };
 
 absl::Status CheckRandomShare(const RandomShare& random) {
@@ -287,8 +310,7 @@ absl::Status CheckRandomShare(const RandomShare& random) {
 }
 
 void DrawSlate(const SlateInput& input, Rng& rng, SlateScratch& scratch, std::vector<SlateSlot>& slate) {
-  DrawSlateWithRules(
-      input, [](absl::Span<const SlateSlot>, SlateChange&) {}, rng, scratch, slate);
+  SlateDraw(input, scratch).Draw(nullptr, rng, slate);
 }
 
 void DrawSlate(const SlateInput& input, SlateMask mask, Rng& rng, SlateScratch& scratch,
@@ -298,12 +320,12 @@ void DrawSlate(const SlateInput& input, SlateMask mask, Rng& rng, SlateScratch& 
 }
 
 void DrawSlateWithRules(const SlateInput& input, SlateRule rule, Rng& rng, SlateScratch& scratch, std::vector<SlateSlot>& slate) {
-  SlateDraw(input, scratch).Draw(rule, rng, slate);
+  SlateDraw(input, scratch).Draw(&rule, rng, slate);
 }
 
 void ScoreSlate(const SlateInput& input, SlateRule rule, absl::Span<const int32_t> shown, SlateScratch& scratch,
                 std::vector<double>& probability) {
-  SlateDraw(input, scratch).Score(rule, shown, probability);
+  SlateDraw(input, scratch).Score(&rule, shown, probability);
 }
 
 void SlotDistribution(const SlateInput& input, int slot, absl::Span<const uint8_t> placed, SlateScratch& scratch,

@@ -399,14 +399,14 @@ TEST(ValidationTest, Policy) {
        "linear.features.features[1].numeric.transform"},
       {[&](P* p) { feature(p, 2)->mutable_one_hot()->clear_values(); }, "linear.features.features[2].one_hot.values"},
       {[&](P* p) { feature(p, 2)->mutable_one_hot()->add_values("a"); }, "linear.features.features[2].one_hot.values[1]"},
-      {[&](P* p) { for (int i = 0; i < 512; ++i) feature(p, 2)->mutable_one_hot()->add_values(absl::StrCat(i)); },
+      {[&](P* p) { for (int i = 0; i < 2048; ++i) feature(p, 2)->mutable_one_hot()->add_values(absl::StrCat(i)); },
        "linear.features.features[2].one_hot.values"},
       {[&](P* p) { feature(p, 3)->mutable_bucket()->add_boundaries(18); }, "linear.features.features[3].bucket.boundaries[2]"},
       {[&](P* p) { feature(p, 3)->mutable_bucket()->add_boundaries(kNan); }, "linear.features.features[3].bucket.boundaries[2]"},
       {[&](P* p) { feature(p, 3)->mutable_bucket()->clear_boundaries(); }, "linear.features.features[3].bucket.boundaries"},
       {[&](P* p) { feature(p, 4)->mutable_cross()->clear_left(); }, "linear.features.features[4].cross.left"},
       {[](P* p) {
-         for (int i = 0; i < 512; ++i) {
+         for (int i = 0; i < 2048; ++i) {
            auto* f = p->mutable_linear()->mutable_features()->add_features();
            f->set_name(absl::StrCat("f", i));
            f->mutable_constant();

@@ -4,6 +4,7 @@
 #include <limits>
 #include <set>
 
+#include "absl/base/casts.h"
 #include "absl/strings/str_cat.h"
 #include "core/rng.h"
 #include "tests/support/status_matchers.h"
@@ -52,12 +53,33 @@ Feature Cross(std::string name, std::string left, std::string right) {
   return f;
 }
 
+// Facts of one candidate, and of two with the same facts that share nothing: the row must be the same.
+std::vector<float> EncodeWith(const Encoder& encoder, const std::vector<Fact>& facts) {
+  FactColumns columns;
+  EncoderScratch scratch;
+  FloatRowMatrix shared, own;
+  columns.Reset(static_cast<int>(facts.size()), 1);
+  for (size_t i = 0; i < facts.size(); ++i) columns.SetShared(static_cast<int>(i), facts[i]);
+  encoder.Encode(columns, scratch, shared);
+  columns.Reset(static_cast<int>(facts.size()), 2);
+  for (size_t i = 0; i < facts.size(); ++i) {
+    columns.MutableNumbers(static_cast<int>(i));
+    for (int candidate = 0; candidate < 2; ++candidate) columns.Set(static_cast<int>(i), candidate, facts[i]);
+  }
+  own = FloatRowMatrix::Constant(2, encoder.dim(), 99.0f);  // every column must be written
+  encoder.Encode(columns, scratch, own);
+  const std::vector<float> row(shared.data(), shared.data() + shared.size());
+  for (size_t k = 0; k < row.size(); ++k) {
+    EXPECT_EQ(absl::bit_cast<uint32_t>(row[k]), absl::bit_cast<uint32_t>(own(0, static_cast<Eigen::Index>(k)))) << encoder.column_names()[k];
+    EXPECT_EQ(own(0, static_cast<Eigen::Index>(k)), own(1, static_cast<Eigen::Index>(k))) << encoder.column_names()[k];
+  }
+  return row;
+}
+
 std::vector<float> Encode(const std::vector<Feature>& features, const std::vector<Fact>& facts) {
   const auto encoder = Encoder::Make({features});
   EXPECT_OK(encoder);
-  std::vector<float> row(encoder->dim(), 99.0f);  // every column must be written
-  encoder->EncodeRow(facts, absl::MakeSpan(row));
-  return row;
+  return EncodeWith(*encoder, facts);
 }
 
 float EncodeOne(const Feature& feature, Fact fact) { return Encode({feature}, {fact})[0]; }
@@ -245,16 +267,16 @@ TEST(EncoderTest, RefusesBadListsAndSaysWhy) {
   EXPECT_THAT(error({no_fact}), StatusIs(kInvalid, "its fact's name"));
 }
 
-TEST(EncoderTest, HoldsUpTo512Columns) {
+TEST(EncoderTest, HoldsUpToItsLargestNumberOfColumns) {
   std::vector<double> boundaries;
-  for (int i = 0; i < 511; ++i) boundaries.push_back(i);
-  EXPECT_EQ(Encoder::Make({{Bucket("b", "context.x", boundaries)}})->dim(), 512);
-  boundaries.push_back(511);
+  for (int i = 0; i < Encoder::kMaxDim - 1; ++i) boundaries.push_back(i);
+  EXPECT_EQ(Encoder::Make({{Bucket("b", "context.x", boundaries)}})->dim(), 2048);
+  boundaries.push_back(2047);
   EXPECT_THAT(Encoder::Make({{Bucket("b", "context.x", boundaries)}}),
-              StatusIs(absl::StatusCode::kInvalidArgument, "more than 512 columns"));
+              StatusIs(absl::StatusCode::kInvalidArgument, "more than 2048 columns"));
   EXPECT_FALSE(
       Encoder::Make({{Constant(), Bucket("b", "context.x", {boundaries.begin(), boundaries.end() - 1})}}).ok());
-  boundaries.resize(22);  // 23 columns, squared 529
+  boundaries.resize(45);  // 46 columns, squared 2116
   EXPECT_FALSE(Encoder::Make({{Bucket("b", "context.x", boundaries), Cross("c", "b", "b")}}).ok());
 }
 
@@ -301,8 +323,7 @@ TEST(EncoderTest, AgreesWithColumnNamesReadAsAProgram) {
     ASSERT_OK(encoder);
     const std::string& word = words[rng.NextBits() % 4];
     const double b = rng.NextNormal(), n = rng.NextNormal();
-    std::vector<float> row(encoder->dim());
-    encoder->EncodeRow({Fact::Text(word), Fact::Number(b), Fact::Number(n)}, absl::MakeSpan(row));
+    const std::vector<float> row = EncodeWith(*encoder, {Fact::Text(word), Fact::Number(b), Fact::Number(n)});
     const auto single = [&](absl::string_view name) -> double {
       if (name[0] == 'n') return static_cast<float>(n);
       if (name[0] == 'h') return name.substr(2) == word;

@@ -45,11 +45,10 @@ class FactsTest : public ::testing::Test {
     if (!plan.ok()) return Fact::Missing();
     const State& state = log_.state();
     const FactSources sources = Sources(customer);
-    std::vector<Fact> facts(1, Fact::Number(-77));
-    plan->FillShared(sources, absl::MakeSpan(facts));
     const OfferIndex index = state.catalogue.FindOffer(offer);
-    plan->FillCandidate(sources, index, index == kNoOffer ? nullptr : &state.catalogue.OfferAt(index), inline_, absl::MakeSpan(facts));
-    return facts[0];
+    const FactCandidate candidate{index, index == kNoOffer ? nullptr : &state.catalogue.OfferAt(index), inline_};
+    plan->Fill(sources, {&candidate, 1}, views_, facts_);
+    return facts_.At(0, 0);
   }
   FactSources Sources(const char* customer) {
     const State& state = log_.state();
@@ -66,6 +65,8 @@ class FactsTest : public ::testing::Test {
   LogWriter log_;
   TimeMicros now_ = kDayZero + 112 * kMicrosPerDay + 9 * 3600 * kMicrosPerSecond;
   std::vector<NamedFact> context_, inline_;
+  std::vector<CandidateView> views_;
+  FactColumns facts_;
   bool has_cart_ = true;
   absl::flat_hash_map<OfferIndex, double> cart_scores_ = {{OfferIndex{0}, 2.5}};
 };
@@ -238,10 +239,21 @@ TEST_F(FactsTest, AFactDoesNotDependOnTheOthersInThePlan) {
   ASSERT_OK(plan);
   const State& state = log_.state();
   const FactSources sources = Sources("ann");
-  std::vector<Fact> facts(names.size());
-  plan->FillShared(sources, absl::MakeSpan(facts));
-  plan->FillCandidate(sources, OfferIndex{0}, &state.catalogue.OfferAt(OfferIndex{0}), {}, absl::MakeSpan(facts));
-  for (size_t i = 0; i < names.size(); ++i) EXPECT_EQ(facts[i].number, Computed(names[i].name)) << names[i].name;
+  const FactCandidate first{OfferIndex{0}, &state.catalogue.OfferAt(OfferIndex{0}), {}};
+  const FactCandidate second{OfferIndex{1}, &state.catalogue.OfferAt(OfferIndex{1}), {}};
+  const FactCandidate unknown;
+  const std::vector<FactCandidate> candidates = {unknown, second, first};
+  FactColumns facts;
+  plan->Fill(sources, candidates, views_, facts);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto read = [&](int candidate) -> std::optional<double> {
+      const Fact fact = facts.At(static_cast<int>(i), candidate);
+      return fact.kind == Fact::Kind::kNumber ? std::optional<double>(fact.number) : std::nullopt;
+    };
+    EXPECT_EQ(read(2), Computed(names[i].name)) << names[i].name;
+    EXPECT_EQ(read(1), Computed(names[i].name, "plain")) << names[i].name;
+    EXPECT_EQ(read(0), Computed(names[i].name, "nobody's")) << names[i].name;
+  }
 }
 
 }  // namespace

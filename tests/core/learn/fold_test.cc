@@ -89,7 +89,7 @@ void ExpectLearned(const PolicyLearning& learning, const JoinReference& twin) {
   const LinearReference::Vector reward_x = expected.RewardX(3);
   const double size = 1e-9 * (1 + expected.TotalWeight());
   for (int i = 0; i < 3; ++i) {
-    for (int j = 0; j <= i; ++j) EXPECT_NEAR(to_T * learning.statistics.gram_lower()(i, j), static_cast<double>(gram(i, j)), size);
+    for (int j = 0; j <= i; ++j) EXPECT_NEAR(to_T * learning.statistics.gram()(i, j), static_cast<double>(gram(i, j)), size);
     EXPECT_NEAR(to_T * learning.statistics.reward_x()[i], static_cast<double>(reward_x[i]), 100 * size);
   }
   EXPECT_NEAR(to_T * learning.statistics.reward_squared(), expected.RewardSquared(), 1e4 * size);

@@ -28,7 +28,7 @@ Eigen::VectorXf RandomX(int d, Rng& rng) {
 SlotWeight RandomWeight(Rng& rng) { return {0.25 + rng.NextUniform(), 0.1 + 0.9 * rng.NextUniform()}; }
 
 void ExpectNear(const LinearStatistics& a, const LinearStatistics& b, double relative) {
-  EXPECT_LE((a.gram_lower() - b.gram_lower()).norm(), relative * (1 + b.gram_lower().norm()));
+  EXPECT_LE((a.gram() - b.gram()).norm(), relative * (1 + b.gram().norm()));
   EXPECT_LE((a.reward_x() - b.reward_x()).norm(), relative * (1 + b.reward_x().norm()));
   EXPECT_NEAR(a.reward_squared(), b.reward_squared(), relative * (1 + std::abs(b.reward_squared())));
   EXPECT_NEAR(a.total_weight(), b.total_weight(), relative * (1 + b.total_weight()));
@@ -37,7 +37,7 @@ void ExpectNear(const LinearStatistics& a, const LinearStatistics& b, double rel
 
 bool SameBits(const LinearStatistics& a, const LinearStatistics& b) {
   return a.dim() == b.dim() && a.num_shown() == b.num_shown() &&
-         std::memcmp(a.gram_lower().data(), b.gram_lower().data(), sizeof(double) * a.dim() * a.dim()) == 0 &&
+         std::memcmp(a.gram().data(), b.gram().data(), sizeof(double) * a.dim() * a.dim()) == 0 &&
          std::memcmp(a.reward_x().data(), b.reward_x().data(), sizeof(double) * a.dim()) == 0 &&
          a.reward_squared() == b.reward_squared() && a.total_weight() == b.total_weight();
 }
@@ -58,14 +58,14 @@ TEST(LinearStatisticsTest, StartsEmpty) {
   EXPECT_EQ(statistics.dim(), 3);
   EXPECT_EQ(statistics.num_shown(), 0);
   EXPECT_EQ(statistics.total_weight(), 0);
-  EXPECT_TRUE(statistics.gram_lower().isZero(0));
+  EXPECT_TRUE(statistics.gram().isZero(0));
 }
 
 TEST(LinearStatisticsTest, FollowsTheFormulasOfTheDesignInOneDimension) {
   LinearStatistics statistics(1);
   const Eigen::VectorXf x = Eigen::VectorXf::Constant(1, 3);
   ASSERT_OK(statistics.AddShown(x, {0.5, 0.25}, 2));
-  EXPECT_EQ(statistics.gram_lower()(0, 0), 0.5 * 0.25 * 9);
+  EXPECT_EQ(statistics.gram()(0, 0), 0.5 * 0.25 * 9);
   EXPECT_EQ(statistics.reward_x()[0], 0.5 * 2 * 3);
   EXPECT_EQ(statistics.reward_squared(), 0.5 * 4 / 0.25);
   EXPECT_EQ(statistics.total_weight(), 0.5);
@@ -76,10 +76,47 @@ TEST(LinearStatisticsTest, FollowsTheFormulasOfTheDesignInOneDimension) {
   EXPECT_EQ(statistics.num_shown(), 1);
 }
 
+TEST(LinearStatisticsTest, SlotsTogetherAreTheSameBitsAsOneByOne) {
+  for (const int d : {1, 3, 7, 64, 65, 130, 600}) {
+    Rng rng(static_cast<uint64_t>(d));
+    LinearStatistics together(d), one_by_one(d);
+    for (int round = 0; round < 20; ++round) {
+      std::vector<Eigen::VectorXf> rows;
+      std::vector<ShownSlot> slots;
+      for (uint64_t i = rng.NextBits() % 12; i > 0; --i) rows.push_back(RandomX(d, rng));
+      for (const Eigen::VectorXf& x : rows) {
+        const double reward = rng.NextUniform() < 0.5 ? 0 : rng.NextNormal();
+        slots.push_back({{x.data(), static_cast<size_t>(d)}, RandomWeight(rng), reward});
+        ASSERT_OK(one_by_one.AddShown({&slots.back(), 1}));
+      }
+      ASSERT_OK(together.AddShown(slots));
+    }
+    EXPECT_EQ(together.Checksum(), one_by_one.Checksum()) << d;
+    EXPECT_EQ(together.num_shown(), one_by_one.num_shown()) << d;
+  }
+}
+
+TEST(LinearStatisticsTest, OfSlotsTogetherAllAreAddedOrNone) {
+  for (const int d : {3, 600}) {
+    LinearStatistics statistics = RandomStatistics(d, 5, 2);
+    const LinearStatistics before = statistics;
+    const Eigen::VectorXf good = Eigen::VectorXf::Ones(d);
+    Eigen::VectorXf bad = good;
+    bad[1] = kNan;
+    const ShownSlot first{{good.data(), static_cast<size_t>(d)}, {}, 1};
+    for (const ShownSlot& second : {ShownSlot{{bad.data(), static_cast<size_t>(d)}, {}, 1}, ShownSlot{first.x, {0, 1}, 1},
+                                    ShownSlot{first.x, {1, 2}, 1}, ShownSlot{first.x, {}, 1e200}, ShownSlot{first.x.subspan(1), {}, 1}}) {
+      EXPECT_FALSE(statistics.AddShown({first, second}).ok());
+      EXPECT_EQ(statistics.Checksum(), before.Checksum());
+      EXPECT_EQ(statistics.num_shown(), before.num_shown());
+    }
+  }
+}
+
 TEST(LinearStatisticsTest, KeepsOnlyTheLowerHalf) {
   const LinearStatistics statistics = RandomStatistics(7, 20, 1);
   for (int j = 0; j < 7; ++j) {
-    for (int i = 0; i < j; ++i) EXPECT_EQ(statistics.gram_lower()(i, j), 0);
+    for (int i = 0; i < j; ++i) EXPECT_EQ(statistics.gram()(i, j), 0);
   }
 }
 
@@ -104,7 +141,7 @@ TEST(LinearStatisticsTest, AgreesWithSumsOverAllSlots) {
       }
     }
     const Eigen::MatrixXd gram = reference.Gram(d).cast<double>().triangularView<Eigen::Lower>();
-    EXPECT_LE((statistics.gram_lower() - gram).norm(), 1e-12 * (1 + gram.norm()));
+    EXPECT_LE((statistics.gram() - gram).norm(), 1e-12 * (1 + gram.norm()));
     const Eigen::VectorXd b = reference.RewardX(d).cast<double>();
     EXPECT_LE((statistics.reward_x() - b).norm(), 1e-10 * (1 + b.norm()));
     EXPECT_NEAR(statistics.reward_squared(), reference.RewardSquared(), 1e-9 * (1 + reference.RewardSquared()));
@@ -127,7 +164,7 @@ TEST(LinearStatisticsTest, LateRewardEqualsRewardKnownAtOnce) {
     ASSERT_OK(late.ApplyReward(x, weight, reward + 7, reward));  // a part of it given back
   }
   ExpectNear(late, at_once, 1e-12);
-  EXPECT_EQ(late.gram_lower(), at_once.gram_lower());
+  EXPECT_EQ(late.gram(), at_once.gram());
 }
 
 TEST(LinearStatisticsTest, MergedShardsEqualOneLog) {
@@ -171,7 +208,7 @@ TEST(LinearStatisticsTest, ScalingByPowersOfTwoIsExact) {
   const LinearStatistics before = RandomStatistics(10, 50, 7);
   LinearStatistics scaled = before;
   scaled.ScaleByPowerOfTwo(-3);
-  EXPECT_EQ(scaled.gram_lower(), before.gram_lower() / 8);
+  EXPECT_EQ(scaled.gram(), before.gram() / 8);
   EXPECT_EQ(scaled.total_weight(), before.total_weight() / 8);
   EXPECT_EQ(scaled.num_shown(), before.num_shown());
   EXPECT_NE(scaled.Checksum(), before.Checksum());
@@ -199,7 +236,7 @@ TEST(LinearStatisticsTest, MovingTheOriginCommutesWithLearning) {
 TEST(LinearStatisticsTest, EverythingIsForgottenInTheEnd) {
   LinearStatistics statistics = RandomStatistics(4, 10, 9);
   statistics.ScaleByPowerOfTwo(std::numeric_limits<int>::min());
-  EXPECT_TRUE(statistics.gram_lower().isZero(0));
+  EXPECT_TRUE(statistics.gram().isZero(0));
   EXPECT_EQ(statistics.total_weight(), 0);
 }
 
@@ -245,7 +282,7 @@ TEST(LinearStatisticsTest, RefusesAnUpdateWhoseSumsWouldNotStayFinite) {
 
 TEST(LinearStatisticsTest, ComesBackFromItsPartsToTheBit) {
   const LinearStatistics before = RandomStatistics(17, 60, 12);
-  auto after = LinearStatistics::FromParts(before.gram_lower(), before.reward_x(), before.reward_squared(),
+  auto after = LinearStatistics::FromParts(before.gram(), before.reward_x(), before.reward_squared(),
                                            before.total_weight(), before.num_shown());
   ASSERT_OK(after);
   EXPECT_TRUE(SameBits(*after, before));
@@ -268,7 +305,7 @@ TEST(LinearStatisticsTest, RefusesPartsThatCannotBeSums) {
   dirty(0, 1) = std::nan("");  // above the diagonal: not looked at
   auto clean = LinearStatistics::FromParts(dirty, b, 1, 1, 1);
   ASSERT_OK(clean);
-  EXPECT_EQ(clean->gram_lower()(0, 1), 0);
+  EXPECT_EQ(clean->gram()(0, 1), 0);
 }
 
 TEST(LinearStatisticsTest, ChecksumSeesEveryPartButNotTheSignOfZero) {
@@ -313,7 +350,7 @@ void ExpectGoldenA(const LinearStatistics& statistics, const nlohmann::json& gol
   const Eigen::MatrixXd a = Matrix(golden);
   for (int i = 0; i < a.rows(); ++i) {
     for (int j = 0; j <= i; ++j) {
-      const double found = (i == j ? 1.0 : 0.0) + g * statistics.gram_lower()(i, j) * 1e-12;
+      const double found = (i == j ? 1.0 : 0.0) + g * statistics.gram()(i, j) * 1e-12;
       EXPECT_THAT(found, DoubleNear(a(i, j), 1e-12 * std::sqrt(a(i, i) * a(j, j)))) << i << "," << j;
     }
   }

@@ -187,7 +187,7 @@ TEST_F(RewardsTest, ExaminationWeighsSlotsAndTheLastGoesForTheRest) {
   EXPECT_EQ(open.slots[0].weight.examination, 1);
   EXPECT_EQ(open.slots[1].weight.examination, 0.5);
   EXPECT_EQ(open.slots[2].weight.examination, 0.5);
-  EXPECT_EQ(statistics().gram_lower()(0, 0), 2);
+  EXPECT_EQ(statistics().gram()(0, 0), 2);
 }
 
 // ---- holding back ----

@@ -137,7 +137,7 @@ TEST(LinearPolicyTest, BagHasTheCovarianceItClaims) {
         policy->coefficients().rightCols(p.bag_size).cast<double>().colwise() - policy->theta();
     second += delta * delta.transpose() / draws;
     first += delta.rowwise().sum() / draws;
-    Eigen::MatrixXd v = statistics.gram_lower().selfadjointView<Eigen::Lower>();
+    Eigen::MatrixXd v = statistics.gram().selfadjointView<Eigen::Lower>();
     v.diagonal().array() += p.lambda;
     expected = std::pow(p.scale * policy->sigma(), 2) * v.inverse();
   }
