@@ -49,6 +49,11 @@ void Print(const v1::ServerStatus& status, std::ostream& out) {
                                                      guard.gain(), guard.lower_bound(), guard.upper_bound(), FormatCount(guard.decisions()),
                                                      guard.is_below() ? "  <- below its floor" : "")});
   }
+  for (const v1::ExaminationStatus& examination : status.examinations()) {
+    std::string weights;
+    for (const double weight : examination.weights()) absl::StrAppendFormat(&weights, "%s%.2f", weights.empty() ? "" : " ", weight);
+    rows.push_back({absl::StrCat("examination ", examination.placement()), weights.empty() ? "nothing was shown yet" : weights});
+  }
   out << FormatTable(rows);
   if (status.policies().empty()) return;
   std::vector<std::vector<std::string>> policies = {{"policy", "version", "shown", "checksum", "agrees with fixed"}};

@@ -102,6 +102,25 @@ class Decider {
     scratch_.rows.push_back(row);
   }
 
+  // The offers that the request names, each once, in its order. True: one was named again. Where they stand in memory is fetched for
+  // all of them at once: one by one, each would wait for it.
+  bool FindNamedOffers() {
+    scratch_.named.clear();
+    scratch_.seen.clear();
+    bool duplicates = false;
+    for (const RankRequest::Candidate& candidate : request_.candidates) {
+      if (!scratch_.seen.try_emplace(candidate.offer_id, 0).second) {
+        duplicates = true;
+        continue;
+      }
+      const OfferIndex index = state_.catalogue.FindOffer(candidate.offer_id);
+      const CatalogueOffer* offer = index == kNoOffer ? nullptr : &state_.catalogue.OfferAt(index);
+      if (offer != nullptr) __builtin_prefetch(offer->offer.get());
+      scratch_.named.push_back({index, offer, candidate.offer_id, candidate.facts});
+    }
+    return duplicates;
+  }
+
   void GatherCandidates() {
     scratch_.rows.clear();
     if (request_.candidates.empty()) {
@@ -114,17 +133,10 @@ class Decider {
         AddCandidate({index, &offer, offer.id.value(), {}});
       }
     } else {
-      bool duplicates = false;
-      scratch_.seen.clear();
-      for (const RankRequest::Candidate& candidate : request_.candidates) {
-        if (!scratch_.seen.try_emplace(candidate.offer_id, 0).second) {
-          duplicates = true;
-          continue;
-        }
-        const OfferIndex index = state_.catalogue.FindOffer(candidate.offer_id);
-        const CatalogueOffer* offer = index == kNoOffer ? nullptr : &state_.catalogue.OfferAt(index);
-        if (offer == nullptr) decision_.unknown_offers.emplace_back(candidate.offer_id);
-        AddCandidate({index, offer, candidate.offer_id, candidate.facts});
+      const bool duplicates = FindNamedOffers();
+      for (const DecideScratch::Row& row : scratch_.named) {
+        if (row.offer == nullptr) decision_.unknown_offers.emplace_back(row.id);
+        AddCandidate(row);
       }
       if (!decision_.unknown_offers.empty()) Note(DecisionNote::kUnknownOffers);
       if (duplicates) Note(DecisionNote::kDuplicateCandidates);

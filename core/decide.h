@@ -91,6 +91,7 @@ struct DecideScratch {
     double fixed_rate = 0;
     int32_t fixed_place = 0;  // in the order of the fixed policy, before those that it does not name
   };
+  std::vector<Row> named;  // in the request, found or not
   std::vector<Row> rows;
   std::vector<FactCandidate> fact_candidates;
   std::vector<CandidateView> views;

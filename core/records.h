@@ -124,6 +124,7 @@ struct RewardSpec {
   enum class Value : uint8_t { kByKind, kRevenue, kMargin };
   enum class Aggregation : uint8_t { kSum, kMax, kEarliest };
   enum class Attribution : uint8_t { kEverySlot, kFirstSlot, kSplit };
+  enum class LatePolicy : uint8_t { kUnspecified, kRefuse, kProfile };
   Value value = Value::kByKind;
   double weights[kNumEventKinds] = {};  // by kind; the translation puts 1 at kPurchase where none is declared
   bool counts[kNumEventKinds] = {};     // kinds that were declared
@@ -132,8 +133,11 @@ struct RewardSpec {
   double value_cap = 0;  // major units; 0 = none
   double largest = 1;
   Attribution attribution = Attribution::kEverySlot;
+  LatePolicy late_policy = LatePolicy::kUnspecified;
   std::string currency;         // empty: any
   std::string customer_weight;  // attribute of the customer that multiplies; empty: none
+
+  friend bool operator==(const RewardSpec& a, const RewardSpec& b) = default;
 };
 
 struct Pin {
@@ -189,6 +193,7 @@ struct Placement {
   int64_t max_lateness_seconds = 86'400;
   int64_t settle_after_seconds = 0;
   std::vector<double> examination;  // weight of each slot; the last one goes for those beyond, none: 1
+  bool estimate_examination = false;  // starts from these
   double matrix_share = 0.01;
   std::vector<std::string> campaigns;
   SlateRules rules;
@@ -226,6 +231,7 @@ struct DecisionChange {
     OfferId offer_id;
     Eigen::VectorXf x;  // empty where the policy has no features
     double fixed_ratio = 0;  // probability by the fixed order over that of the draw; only where is_guarded
+    double explorer_ratio = 1;  // the explorer's probability of the offer over that of the draw
   };
   DecisionId id;
   CustomerId customer_id;

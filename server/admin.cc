@@ -271,6 +271,7 @@ void Engine::GetStatus(const v1::GetStatusRequest&, v1::ServerStatus* response, 
     response->set_items(state.catalogue.num_items());
     response->set_offers(static_cast<int64_t>(state.catalogue.offer_table().by_id.size()));
     DescribeGuards(state, *response);
+    DescribeExaminations(state, *response);
     response->set_open_decisions(static_cast<int64_t>(fold.open_decisions().size()));
     response->set_closed_early(state.counters.closed_early);
     response->set_erasures_pending(maintenance_->erasures_pending());

@@ -109,9 +109,10 @@ void Engine::RestoreReplies() {
         if (!record.has_decision() || record.decision().made_up_request_id() || record.erased() || record.time_micros() < oldest) {
           return absl::OkStatus();
         }
+        ASSIGN_OR_RETURN(const v1::RankOffersRequest request, RequestOf(record.decision()));
         v1::RankOffersResponse response;
         FillResponse(record.decision(), record.time_micros(), response);
-        replies_.Restore(record.decision().request().request_id(), record.decision().request_fingerprint(), record.time_micros(),
+        replies_.Restore(request.request_id(), record.decision().request_fingerprint(), record.time_micros(),
                          response.SerializeAsString());
         return absl::OkStatus();
       });

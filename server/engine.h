@@ -107,6 +107,7 @@ class Engine final : public Handlers {
   absl::Status PlanRelease(Writer::Plan& plan, v1::Mode mode, bool tested, v1::Release& release);
   void WatchGuards();  // automatic returns; on the maintenance thread
   void DescribeGuards(const State& state, v1::ServerStatus& status) const;
+  void DescribeExaminations(const State& state, v1::ServerStatus& status) const;
   std::vector<Metrics::Guard> DescribeGuardGauges(const State& state) const;
   absl::Status PlanPolicy(Writer::Plan& plan, const v1::Policy& policy);
 

@@ -44,18 +44,19 @@ bool IsDenied(const v1::Event& event, const Fold& fold) {
 }
 
 // LATE is older than window and lateness allow. What is not, but finds its decision closed early or its placement deleted, is
-// an ORPHAN: a visit all the same.
+// an ORPHAN: a visit all the same. So is what is late for a placement whose late policy says so, as long as a repetition of it would
+// be recognised.
 absl::StatusOr<Fate> FateOf(const v1::Event& event, TimeMicros time, TimeMicros log_time, const ServerConfig& config,
                             const Writer::Plan& plan) {
   if (event.history()) return Fate::kApplied;
   if (time < plan.log_now() - config.event_id_lifetime_seconds * kMicrosPerSecond) return Fate::kLate;
-  bool is_over = false;
   Event subject;
   subject.decision_id = DecisionId(event.decision_id());
   if (!event.decision_id().empty() && plan.fold().FindOpen(subject.decision_id) == nullptr) {
-    ASSIGN_OR_RETURN(is_over, plan.IsOver(event.decision_id(), log_time));
+    ASSIGN_OR_RETURN(const std::optional<RewardSpec::LatePolicy> late, plan.LatePolicyIfOver(event.decision_id(), log_time));
+    if (late.has_value()) return Fold::FateOfLate(*late);
   }
-  return plan.fold().Classify(subject, log_time, is_over);
+  return plan.fold().Classify(subject, log_time, false);
 }
 
 }  // namespace

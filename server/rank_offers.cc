@@ -22,6 +22,7 @@ struct RankScratch {
   RankRequest request;
   DecideScratch decide;
   Decision decision;
+  std::string request_bytes;  // the request in wire format: its fingerprint, and what is recorded
   std::string bytes;
   std::string request_id;
   absl::flat_hash_map<uint64_t, DecisionLabel> labels;
@@ -67,12 +68,14 @@ absl::Status Engine::RankOffers(const v1::RankOffersRequest& message, v1::RankOf
   const bool is_made_up = message.request_id().empty();
   const bool is_recorded = !message.validate_only();
   uint64_t fingerprint = 0;
+  scratch.request_bytes.clear();
+  message.AppendToString(&scratch.request_bytes);
   if (is_made_up) {
     const uint64_t number = made_up_ids_.fetch_add(1, std::memory_order_relaxed);
     scratch.request_id = absl::StrFormat("auto-%016x", MixHash(instance_seed_, number));
   } else {
     scratch.request_id = message.request_id();
-    fingerprint = RequestFingerprint(message, scratch.bytes);
+    fingerprint = RequestFingerprint(scratch.request_bytes);
   }
   if (is_recorded && !is_made_up) {
     switch (replies_.Begin(scratch.request_id, fingerprint, now, scratch.bytes)) {
@@ -102,10 +105,10 @@ absl::Status Engine::RankOffers(const v1::RankOffersRequest& message, v1::RankOf
   if (!is_recorded) return absl::OkStatus();
 
   RecordDecisionMetrics(scratch.decision);
-  // The messages, strings and arrays of the record; what does not fit takes a further block.
-  RecordPtr record = MakeRecordOnArena(2048 + 128 * static_cast<size_t>(message.candidates_size()) + 160 * scratch.decision.slots.size());
+  // The messages and arrays of the record; what does not fit takes a further block.
+  RecordPtr record = MakeRecordOnArena(1024 + 160 * scratch.decision.slots.size());
   v1::stored::Decision& stored = *record->mutable_decision();
-  FillDecisionRecord(scratch.decision, message, decision_id, seed, state.sequence, stored);
+  FillDecisionRecord(scratch.decision, message, scratch.request_bytes, decision_id, seed, state.sequence, stored);
   stored.set_request_fingerprint(fingerprint);
   stored.set_made_up_request_id(is_made_up);
   writer_->SubmitDecision(std::move(record), now);

@@ -267,6 +267,21 @@ void Engine::DescribeGuards(const State& state, v1::ServerStatus& status) const 
             [](const v1::GuardStatus& a, const v1::GuardStatus& b) { return a.placement() < b.placement(); });
 }
 
+void Engine::DescribeExaminations(const State& state, v1::ServerStatus& status) const {
+  state.placements.ForEach([&](absl::string_view name, const std::shared_ptr<const PlacementState>& placement) {
+    const Placement& settings = placement->placement;
+    if (!settings.estimate_examination) return;
+    v1::ExaminationStatus& described = *status.add_examinations();
+    described.set_placement(std::string(name));
+    const ExaminationEstimate* estimate = state.examinations.Find(name);
+    for (size_t slot = 0; estimate != nullptr && slot < estimate->slots().size(); ++slot) {
+      described.add_weights(estimate->Of(slot, settings.examination, settings.reward.largest));
+    }
+  });
+  std::sort(status.mutable_examinations()->begin(), status.mutable_examinations()->end(),
+            [](const v1::ExaminationStatus& a, const v1::ExaminationStatus& b) { return a.placement() < b.placement(); });
+}
+
 std::vector<Metrics::Guard> Engine::DescribeGuardGauges(const State& state) const {
   std::vector<Metrics::Guard> guards;
   ForEachGuard(state, [&guards](const Placement& placement, const LiveGuard::Verdict& verdict) {

@@ -154,6 +154,7 @@ void CheckReward(const v1::Reward& reward, Checker& check) {
     check.Within(Path(path, "weight"), reward.weights(i).weight(), -kLargestReward, kLargestReward);
   }
   check.Enum(Path(at, "attribution"), v1::Reward::Attribution_IsValid(reward.attribution()), reward.attribution());
+  check.Enum(Path(at, "late_policy"), v1::Reward::LatePolicy_IsValid(reward.late_policy()), reward.late_policy());
   check.Currency(Path(at, "currency"), reward.currency());
   if (!reward.customer_weight().empty()) check.Id(Path(at, "customer_weight"), reward.customer_weight());
   check.Within(Path(at, "default_reward"), reward.default_reward(), -kLargestReward, kLargestReward);
@@ -353,6 +354,9 @@ absl::Status Validate(const v1::Placement& placement, const Limits& limits) {
       const double weight = placement.examination(i);
       if (!(weight > 0 && weight <= 1)) check.Refuse(Path("examination", i), "expected above 0 and at most 1");
     }
+  }
+  if (placement.estimate_examination() && share.has_share() && !(share.share() > 0)) {
+    check.Refuse(Path("estimate_examination"), "expected a randomised_share.share above 0 with it: the weights are estimated from what it shows");
   }
   CheckRules(placement.rules(), limits, check);
   const v1::ReleaseGate& gate = placement.gate();

@@ -76,7 +76,7 @@ absl::StatusOr<bool> Writer::Plan::KnowsDecision(const std::string& decision_id)
   return writer_.store_->HasDecision(decision_id);
 }
 
-absl::StatusOr<bool> Writer::Plan::IsOver(const std::string& decision_id, TimeMicros time) const {
+absl::StatusOr<std::optional<RewardSpec::LatePolicy>> Writer::Plan::LatePolicyIfOver(const std::string& decision_id, TimeMicros time) const {
   TimeMicros decided = 0;
   std::string placement;
   if (const auto pending = writer_.pending_decisions_.find(decision_id); pending != writer_.pending_decisions_.end()) {
@@ -84,14 +84,16 @@ absl::StatusOr<bool> Writer::Plan::IsOver(const std::string& decision_id, TimeMi
     placement = pending->second->decision().placement();
   } else {
     ASSIGN_OR_RETURN(const std::optional<int64_t> known, writer_.store_->DecisionTime(decision_id));
-    if (!known.has_value()) return false;
+    if (!known.has_value()) return std::nullopt;
     decided = *known;
     // The record may be gone by retention, or damaged; its time is known all the same.
     const auto record = writer_.store_->ReadDecision(decision_id);
     if (record.ok() && record->has_value()) placement = (*record)->decision().placement();
   }
   const TimeMicros age = std::max(time, fold().state().now) - decided;
-  return age > KeptOpenFor(fold().state(), placement, writer_.config_.event_id_lifetime_seconds);
+  if (age <= KeptOpenFor(fold().state(), placement, writer_.config_.event_id_lifetime_seconds)) return std::nullopt;
+  const PlacementState* now = fold().state().FindPlacement(placement);
+  return now == nullptr ? RewardSpec::LatePolicy::kUnspecified : now->placement.reward.late_policy;
 }
 
 absl::StatusOr<Sequence> Writer::Plan::Publish(const std::string& policy, bool kept) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -65,8 +66,8 @@ class Writer {
     absl::StatusOr<bool> KnowsDecision(const std::string& decision_id) const;
     // A decision that is not open: are window and lateness of its placement over at `time`? It may have been closed early for
     // lack of room, or its placement may be gone. Where the decision's record is no longer kept, the longest window and lateness
-    // of any placement count. False for a decision nobody knows.
-    absl::StatusOr<bool> IsOver(const std::string& decision_id, TimeMicros time) const;
+    // of any placement count. If they are: what its placement wants of a late event. Nothing for a decision nobody knows.
+    absl::StatusOr<std::optional<RewardSpec::LatePolicy>> LatePolicyIfOver(const std::string& decision_id, TimeMicros time) const;
     absl::StatusOr<Sequence> Publish(const std::string& policy, bool kept);
 
    private:

@@ -1,5 +1,6 @@
 #include "store/decision_records.h"
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/hash.h"
 #include "store/records.h"
@@ -63,15 +64,17 @@ std::string MakeDecisionId(uint64_t seed, absl::string_view request_id, TimeMicr
   return absl::StrFormat("%016x%016x", high, StableHash(request_id, high));
 }
 
-void FillDecisionRecord(const Decision& decision, const v1::RankOffersRequest& message, absl::string_view decision_id,
-                        uint64_t seed, Sequence state_sequence, v1::stored::Decision& record) {
-  record.set_decision_id(std::string(decision_id));
-  *record.mutable_request() = message;
-  if (decision.used_customer) {
-    record.set_customer_id(message.customer_id());
-  } else if (!message.customer_id().empty()) {
-    record.mutable_request()->clear_customer_id();
-    record.mutable_request()->set_consent(v1::CONSENT_DENIED);  // perhaps only the profile said so: a replay must know
+void FillDecisionRecord(const Decision& decision, const v1::RankOffersRequest& message, absl::string_view bytes,
+                        absl::string_view decision_id, uint64_t seed, Sequence state_sequence, v1::stored::Decision& record) {
+  record.set_decision_id(decision_id.data(), decision_id.size());
+  if (decision.used_customer || message.customer_id().empty()) {
+    record.set_request(bytes.data(), bytes.size());
+    record.set_customer_id(decision.used_customer ? message.customer_id() : "");
+  } else {
+    v1::RankOffersRequest nobody = message;
+    nobody.clear_customer_id();
+    nobody.set_consent(v1::CONSENT_DENIED);  // perhaps only the profile said so: a replay must know
+    record.set_request(nobody.SerializeAsString());
   }
   record.set_placement(decision.placement->placement.name);
   record.set_placement_sequence(decision.placement->sequence);
@@ -147,10 +150,14 @@ void FillResponse(const v1::stored::Decision& record, TimeMicros time, v1::RankO
   *response.mutable_time() = ToTimestamp(time);
 }
 
-uint64_t RequestFingerprint(const v1::RankOffersRequest& message, std::string& scratch) {
-  scratch.clear();
-  message.AppendToString(&scratch);
-  return StableHash(scratch);
+absl::StatusOr<v1::RankOffersRequest> RequestOf(const v1::stored::Decision& record) {
+  v1::RankOffersRequest request;
+  if (!request.ParseFromString(record.request())) {
+    return absl::DataLossError(absl::StrCat("decision ", record.decision_id(), ": its request does not parse"));
+  }
+  return request;
 }
+
+uint64_t RequestFingerprint(absl::string_view bytes) { return StableHash(bytes); }
 
 }  // namespace offerd

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "core/hash.h"
 #include "core/status_macros.h"
+#include "store/decision_records.h"
 #include "store/doubly_robust.h"
 #include "store/records.h"
 
@@ -277,7 +278,9 @@ RescoredPolicy ToRescored(const Candidate& candidate) {
 bool ReadChoice(const v1::stored::Decision& decision, RecordedChoice& choice) {
   const int n = decision.candidate_ids_size();
   if (n == 0 || decision.fixed_ranks_size() != n) return false;
-  choice.market = decision.request().market();
+  const auto request = RequestOf(decision);
+  if (!request.ok()) return false;
+  choice.market = request->market();
   absl::flat_hash_map<absl::string_view, int32_t> rows;
   for (int i = 0; i < n; ++i) {
     choice.candidate_ids.push_back(decision.candidate_ids(i));

@@ -242,7 +242,8 @@ absl::StatusOr<DecisionChange> FromProto(const v1::stored::Decision& proto) {
   for (const v1::stored::Decision::Slot& slot : proto.slots()) {
     ASSIGN_OR_RETURN(Eigen::VectorXf x, BytesToFloats(slot.x(), "decision slot x"));
     const double ratio = proto.is_guarded() && slot.probability() > 0 ? slot.fixed_probability() / slot.probability() : 0;
-    decision.slots.push_back({OfferId(slot.offer_id()), std::move(x), ratio});
+    const double explorer_ratio = slot.probability() > 0 ? slot.explorer_probability() / slot.probability() : 1;
+    decision.slots.push_back({OfferId(slot.offer_id()), std::move(x), ratio, explorer_ratio});
   }
   return decision;
 }

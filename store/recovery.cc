@@ -112,14 +112,17 @@ class Replayer {
       states_.Release(stored.state_sequence());
       return;
     }
-    FillRankRequest(stored.request(), request_);
     v1::stored::Decision again;
-    const absl::Status status = Decide(*state, request_, stored.seed(), record.time_micros(), scratch_, decision_);
+    const absl::StatusOr<v1::RankOffersRequest> request = RequestOf(stored);
+    absl::Status status = request.status();
+    if (status.ok()) {
+      FillRankRequest(*request, request_);
+      status = Decide(*state, request_, stored.seed(), record.time_micros(), scratch_, decision_);
+    }
     if (!status.ok()) {
       Differ(absl::StrCat("decision at ", record.sequence(), ": ", status.message()));
     } else {
-      FillDecisionRecord(decision_, stored.request(), stored.decision_id(), stored.seed(), stored.state_sequence(),
-                         again);
+      FillDecisionRecord(decision_, *request, stored.request(), stored.decision_id(), stored.seed(), stored.state_sequence(), again);
       // What the server knows besides: not computed by the decision.
       again.set_request_fingerprint(stored.request_fingerprint());
       again.set_made_up_request_id(stored.made_up_request_id());

@@ -268,6 +268,8 @@ absl::StatusOr<RewardSpec> ToReward(const v1::Reward& proto) {
   }
   if (!v1::Reward::Attribution_IsValid(proto.attribution())) return Wrong("reward.attribution", "is unknown");
   reward.attribution = static_cast<RewardSpec::Attribution>(proto.attribution());  // the same numbers
+  if (!v1::Reward::LatePolicy_IsValid(proto.late_policy())) return Wrong("reward.late_policy", "is unknown");
+  reward.late_policy = static_cast<RewardSpec::LatePolicy>(proto.late_policy());  // the same numbers
   reward.currency = proto.currency();
   reward.customer_weight = proto.customer_weight();
   for (const v1::Reward::KindWeight& weight : proto.weights()) {
@@ -294,6 +296,7 @@ v1::Reward ToProtoReward(const RewardSpec& reward) {
   proto.set_value(static_cast<v1::Reward::Value>(reward.value));  // the same numbers, as the two below
   proto.set_aggregation(static_cast<v1::Reward::Aggregation>(reward.aggregation));
   proto.set_attribution(static_cast<v1::Reward::Attribution>(reward.attribution));
+  proto.set_late_policy(static_cast<v1::Reward::LatePolicy>(reward.late_policy));
   proto.set_currency(reward.currency);
   proto.set_customer_weight(reward.customer_weight);
   for (int kind = 0; kind < kNumEventKinds; ++kind) {
@@ -384,6 +387,7 @@ absl::StatusOr<Placement> FromProto(const v1::Placement& proto) {
   placement.settle_after_seconds = proto.settle_after_seconds();
   placement.examination.assign(proto.examination().begin(), proto.examination().end());
   for (const double weight : placement.examination) RETURN_IF_ERROR(CheckFinite(weight, "examination"));
+  placement.estimate_examination = proto.estimate_examination();
   if (proto.has_matrix_share()) placement.matrix_share = proto.matrix_share();
   RETURN_IF_ERROR(CheckFinite(placement.matrix_share, "matrix_share"));
   placement.campaigns = ToStrings(proto.campaigns());
@@ -453,6 +457,7 @@ v1::Placement ToProto(const Placement& placement) {
   proto.set_max_lateness_seconds(placement.max_lateness_seconds);
   proto.set_settle_after_seconds(placement.settle_after_seconds);
   proto.mutable_examination()->Assign(placement.examination.begin(), placement.examination.end());
+  proto.set_estimate_examination(placement.estimate_examination);
   proto.set_matrix_share(placement.matrix_share);
   CopyStrings(placement.campaigns, *proto.mutable_campaigns());
   if (placement.lists.has_value()) *proto.mutable_lists() = ListsToProto(*placement.lists);

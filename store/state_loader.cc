@@ -158,6 +158,8 @@ class Loader {
         state_.guards.Mutate(record.guard().placement()) = LiveGuard::FromParts(std::move(blocks), record.guard().begun(), {record.guard().slots(), record.guard().rewards()});
         break;
       }
+      case BaseRecord::kExamination:
+        return AddExamination(record.examination());
       case BaseRecord::kPolicy:
         return AddPolicy(record.policy());
       case BaseRecord::kPublication:
@@ -231,6 +233,17 @@ class Loader {
     history->entries.push_back({stored.time_micros(), stored.tested(), stored.changed(), stored.previous_policy(),
                                 static_cast<Mode>(stored.previous_mode()), stored.report()});
     state_.releases.Mutate(stored.placement()) = std::move(history);
+    return absl::OkStatus();
+  }
+
+  absl::Status AddExamination(const v1::stored::BaseExamination& stored) {
+    if (stored.rewarded_size() != stored.expected_size()) {
+      return absl::InvalidArgumentError(absl::StrCat("stored examination: expected as many expectations as rewards, ",
+                                                     stored.rewarded_size(), ", found ", stored.expected_size()));
+    }
+    std::vector<ExaminationEstimate::Slot> slots;
+    for (int i = 0; i < stored.rewarded_size(); ++i) slots.push_back({stored.rewarded(i), stored.expected(i)});
+    state_.examinations.Mutate(stored.placement()) = ExaminationEstimate::FromSlots(std::move(slots));
     return absl::OkStatus();
   }
 
@@ -313,6 +326,7 @@ class Loader {
       added.is_counted = slot.counted();
       added.shown_at = slot.shown_micros();
       added.fixed_ratio = slot.fixed_ratio();
+      added.share_weight = slot.share_weight();
       for (const v1::stored::BaseSlotEvent& event : slot.events()) {
         added.events.push_back({event.id(), event.time_micros(), event.weight(), event.amount(), event.reverses(), event.takes_all()});
       }

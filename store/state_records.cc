@@ -180,6 +180,17 @@ BaseRecord ToRecord(absl::string_view placement, const LiveGuard& guard) {
   return record;
 }
 
+BaseRecord ToRecord(absl::string_view placement, const ExaminationEstimate& estimate) {
+  BaseRecord record;
+  v1::stored::BaseExamination& stored = *record.mutable_examination();
+  stored.set_placement(std::string(placement));
+  for (const ExaminationEstimate::Slot& slot : estimate.slots()) {
+    stored.add_rewarded(slot.rewarded);
+    stored.add_expected(slot.expected);
+  }
+  return record;
+}
+
 void ToStored(const PlacementState& placement, v1::stored::BasePlacement& stored) {
   *stored.mutable_placement() = ToProto(placement.placement);
   stored.set_sequence(placement.sequence);
@@ -267,6 +278,7 @@ BaseRecord ToRecord(absl::string_view id, const OpenDecision& open, const State&
     added.set_counted(slot.is_counted);
     added.set_shown_micros(slot.shown_at);
     added.set_fixed_ratio(slot.fixed_ratio);
+    added.set_share_weight(slot.share_weight);
     for (const SlotEvent& event : slot.events) {
       v1::stored::BaseSlotEvent& stored_event = *added.add_events();
       stored_event.set_id(event.id);
@@ -311,6 +323,8 @@ absl::Status WriteAll(const FoldImage& image, Sink sink) {
     for (const ReleaseHistory::Entry& entry : history->entries) keep_first(sink(ToRecord(name, entry)));
   });
   image.state.guards.ForEach([&](absl::string_view name, const LiveGuard& guard) { keep_first(sink(ToRecord(name, guard))); });
+  image.state.examinations.ForEach(
+      [&](absl::string_view name, const ExaminationEstimate& estimate) { keep_first(sink(ToRecord(name, estimate))); });
   image.state.policies.ForEach([&](absl::string_view, const std::shared_ptr<const PolicyState>& policy) {
     if (status.ok()) keep_first(WritePolicy(*policy, image.learning, sink));
   });

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "offerd/v1/offer_service.pb.h"
 #include "store/frame.h"
 #include "store/index_entry.h"
 #include "store/keys.h"
@@ -30,8 +31,14 @@ bool Strip(absl::string_view customer_id, v1::stored::LogRecord& record) {
     case v1::stored::LogRecord::kDecision: {
       v1::stored::Decision& decision = *record.mutable_decision();
       bool stripped = !decision.customer_id().empty() && clear(decision.mutable_customer_id());
-      if (decision.has_request() && !decision.request().customer_id().empty()) {
-        stripped |= clear(decision.mutable_request()->mutable_customer_id());
+      v1::RankOffersRequest request;
+      if (!request.ParseFromString(decision.request())) {  // nobody can read it, so nobody may find a person in it
+        decision.clear_request();
+        return true;
+      }
+      if (!request.customer_id().empty() && clear(request.mutable_customer_id())) {
+        decision.set_request(request.SerializeAsString());
+        stripped = true;
       }
       return stripped;
     }

@@ -27,7 +27,8 @@ absl::Status Fold::Apply(const LogEntry& entry) {
 Fate Fold::Classify(const Event& event, TimeMicros log_time, bool knows_decision) const {
   if (event.history || event.decision_id.empty()) return Fate::kApplied;
   if (const OpenDecision* open = FindOpen(event.decision_id)) {
-    return open->IsClosedBy(std::max(log_time, state_.now)) ? Fate::kLate : Fate::kApplied;
+    if (!open->IsClosedBy(std::max(log_time, state_.now))) return Fate::kApplied;
+    return FateOfLate(open->placement->placement.reward.late_policy);
   }
   return knows_decision ? Fate::kLate : Fate::kOrphan;
 }
@@ -88,13 +89,17 @@ void Fold::FoldIn(const DecisionChange& change, const LogEntry& entry) {
     ++learning->apprentice_decisions;
     if (change.agreed) ++learning->apprentice_agreements;
   }
+  const ExaminationEstimate* estimate = state_.examinations.Find(rules.name);
   for (const DecisionChange::Slot& slot : change.slots) {
     OpenSlot added;
     added.offer_id = slot.offer_id;
     added.earned = rules.reward.default_reward;
     added.fixed_ratio = slot.fixed_ratio;
-    if (!rules.examination.empty()) {
-      added.weight.examination = rules.examination[std::min(open.slots.size(), rules.examination.size() - 1)];
+    const size_t place = open.slots.size();
+    added.weight.examination = ExaminationEstimate::Declared(rules.examination, place);
+    if (rules.estimate_examination && !change.learner.empty()) {
+      added.share_weight = std::clamp(1 - (1 - rules.randomised_share.share) * slot.explorer_ratio, 0.0, 1.0);
+      if (estimate != nullptr) added.weight.examination = estimate->Of(place, rules.examination, rules.reward.largest);
     }
     if (learning != nullptr && slot.x.size() == learning->statistics.dim()) added.x = slot.x;
     if (!change.deferred) ActivateSlot(open, added, entry.time);

@@ -28,6 +28,7 @@ struct OpenSlot {
   SlotWeight weight;  // forgetting as of the half-life count below
   int64_t half_lives = 0;  // whole half-lives t0 had moved when it was added
   double fixed_ratio = 0;  // of a guarded decision
+  double share_weight = 0;  // how much of the draw was the randomised share's; where that estimates examination, and it is counted
   bool is_active = false;  // shown
   bool is_counted = false;  // in the statistics, when there is x; not yet while its decision is held back
   TimeMicros shown_at = 0;
@@ -75,6 +76,9 @@ struct PolicyLearning {
 // Finds the bytes of a published table, without waiting where the writer asks: null when they are missing or damaged.
 using TableSource = std::function<std::shared_ptr<const ListTable>(const TablePublished&)>;
 
+// Does an estimate of a placement's examination outlive this change of it?
+bool KeepsExamination(const Placement& before, const Placement& after);
+
 // A copy of the whole fold for a base. Give it back to the writer to be destroyed.
 struct FoldImage {
   State state;
@@ -103,6 +107,11 @@ class Fold {
   // record may close. `knows_decision`: the decision is in the log, perhaps closed. Decided before the event is logged, and
   // logged with it.
   Fate Classify(const Event& event, TimeMicros log_time, bool knows_decision) const;
+
+  // Of an event whose decision's window and lateness are over: late, or an orphan, which the profile hears of.
+  static Fate FateOfLate(RewardSpec::LatePolicy policy) {
+    return policy == RewardSpec::LatePolicy::kProfile ? Fate::kOrphan : Fate::kLate;
+  }
 
   // The publication of what a policy has learned so far. Nothing changes: the record must be logged as the very next one and
   // applied; Apply then reuses the factorisation. NotFound, or FailedPrecondition when the model cannot be published.
@@ -170,6 +179,7 @@ class Fold {
   void SettleUntil(TimeMicros now);
   void Forget(std::string id, bool early);  // a copy: the caller's may stand in what is erased
   void Guard(const OpenDecision& open);
+  void AddToExamination(const OpenDecision& open);
   void SetPlacement(Placement placement, Sequence sequence);
   bool SetEarned(OpenDecision& open, OpenSlot& slot, double earned);  // false: a sum would have left its range; nothing changed
   PolicyLearning* LearningOf(const OpenDecision& open);

@@ -18,11 +18,18 @@ bool KeepsGuard(const Placement& before, const Placement& after) {
 
 }  // namespace
 
-// A guard begins anew when what it compares becomes something else.
+// Do rewards and slots mean the same before and after?
+bool KeepsExamination(const Placement& before, const Placement& after) {
+  return before.estimate_examination && after.estimate_examination && before.examination == after.examination &&
+         before.reward == after.reward;
+}
+
+// A guard begins anew when what it compares becomes something else, an estimate of examination when rewards do.
 void Fold::SetPlacement(Placement placement, Sequence sequence) {
   const PlacementState* before = state_.FindPlacement(placement.name);
   const std::string name = placement.name;
   if (before == nullptr || !KeepsGuard(before->placement, placement)) state_.guards.Erase(name);
+  if (before == nullptr || !KeepsExamination(before->placement, placement)) state_.examinations.Erase(name);
   auto state = std::make_shared<PlacementState>();
   state->placement = std::move(placement);
   state->sequence = sequence;

@@ -119,7 +119,10 @@ void Fold::CountSlots(OpenDecision& open) {
   for (OpenSlot& slot : open.slots) {
     if (!slot.is_active || slot.is_counted || slot.x.size() == 0) continue;
     slot.is_counted = true;
-    if (learning == nullptr) continue;
+    if (learning == nullptr) {
+      slot.share_weight = 0;
+      continue;
+    }
     if (!counted_.empty() && counted_.back()->shown_at != slot.shown_at) AddCounted(open, *learning);
     counted_.push_back(&slot);
   }
@@ -135,7 +138,29 @@ void Fold::AddCounted(const OpenDecision& open, PolicyLearning& learning) {
     shown_.push_back({{slot->x.data(), static_cast<size_t>(slot->x.size())}, slot->weight, slot->earned});
   }
   learning.has_news |= learning.statistics.AddShown(shown_).ok() || AddOneByOne(learning);
+  if (open.placement->placement.estimate_examination) AddToExamination(open);
   counted_.clear();
+}
+
+// The slots just counted, with what the model in force expects of them and what they have earned so far.
+void Fold::AddToExamination(const OpenDecision& open) {
+  const PolicyState* policy = state_.FindPolicy(open.learner);
+  const PlacementState* now = state_.FindPlacement(open.placement->placement.name);
+  const bool is_known = policy != nullptr && policy->in_force != nullptr && policy->in_force->policy.weight() > 0;
+  const bool is_same = now != nullptr && KeepsExamination(open.placement->placement, now->placement);
+  ExaminationEstimate* estimate = is_known && is_same ? &state_.examinations.Mutate(now->placement.name) : nullptr;
+  for (OpenSlot* slot : counted_) {
+    if (estimate == nullptr || slot->x.size() == 0) {
+      slot->share_weight = 0;  // nothing expected it: what it earns says nothing
+      continue;
+    }
+    const size_t place = static_cast<size_t>(slot - open.slots.data());
+    const Eigen::VectorXd& theta = policy->in_force->policy.theta();
+    double expected = 0;  // in index order: the same bits in every build
+    for (Eigen::Index k = 0; k < theta.size(); ++k) expected += theta[k] * static_cast<double>(slot->x[k]);
+    estimate->AddExpected(place, slot->share_weight * expected);
+    estimate->AddReward(place, slot->share_weight * slot->earned);
+  }
 }
 
 // Where one of them cannot be added, the others are. False: none was.
@@ -180,6 +205,13 @@ bool Fold::SetEarned(OpenDecision& open, OpenSlot& slot, double earned) {
         return false;
       }
       learning->has_news = true;
+    }
+  }
+  if (slot.share_weight > 0 && slot.is_counted) {
+    const PlacementState* now = state_.FindPlacement(open.placement->placement.name);
+    if (now != nullptr && KeepsExamination(open.placement->placement, now->placement)) {
+      const size_t place = static_cast<size_t>(&slot - open.slots.data());
+      state_.examinations.Mutate(now->placement.name).AddReward(place, slot.share_weight * (earned - slot.earned));
     }
   }
   slot.earned = earned;

@@ -50,6 +50,7 @@ void Fold::FoldIn(const PlacementSet& change, const LogEntry& entry) {
 void Fold::FoldIn(const PlacementDeleted& change, const LogEntry&) {
   state_.placements.Erase(change.name);
   state_.guards.Erase(change.name);
+  state_.examinations.Erase(change.name);
   DeclareLargestRewards();
 }
 

@@ -11,6 +11,7 @@
 #include "core/features/population.h"
 #include "core/features/profile.h"
 #include "core/learn/counters.h"
+#include "core/learn/examination.h"
 #include "core/learn/live_guard.h"
 #include "core/persistent_map.h"
 #include "core/policy/linear_policy.h"
@@ -81,6 +82,7 @@ struct State {
   PersistentMap<std::shared_ptr<const PolicyState>> policies;
   PersistentMap<std::shared_ptr<const ReleaseHistory>> releases;  // by placement
   PersistentMap<LiveGuard> guards;                                // by placement that asks for one
+  PersistentMap<ExaminationEstimate> examinations;                // by placement that estimates it
   Counters counters;
   int64_t num_open = 0;  // decisions whose rewards may still change
 

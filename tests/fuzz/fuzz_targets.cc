@@ -81,7 +81,7 @@ void RunRankOffers(absl::string_view bytes) {
   FillRankRequest(message, request);
   if (!Decide(ShopState(), request, 7, kNow, scratch, decision).ok()) return;
   v1::stored::Decision record;
-  FillDecisionRecord(decision, message, "d", 7, 1, record);
+  FillDecisionRecord(decision, message, message.SerializeAsString(), "d", 7, 1, record);
   v1::RankOffersResponse response;
   FillResponse(decision, "d", kNow, response);
 }

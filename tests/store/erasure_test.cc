@@ -63,7 +63,10 @@ TEST_F(ErasureTest, StripsOnePersonFromEveryKindOfRecordUpToTheErasure) {
     EXPECT_EQ(Record(sequence).erased(), expected) << sequence;
     EXPECT_EQ(Record(sequence).sequence(), sequence);
   }
-  EXPECT_EQ(Record(1).decision().request().context_size(), 1);  // features of the context stay
+  v1::RankOffersRequest request;
+  ASSERT_TRUE(request.ParseFromString(Record(1).decision().request()));
+  EXPECT_EQ(request.context_size(), 1);  // features of the context stay
+  EXPECT_TRUE(request.customer_id().empty());
   EXPECT_TRUE(*store_->HasDecision("d1"));
   EXPECT_TRUE(store_->PendingErasures()->empty());
   EXPECT_OK(store_->FinishErasure("alice", 6));  // again: done before

@@ -49,14 +49,15 @@ constexpr char kPlacement[] = R"(
   name: "home" policy: "p" fixed_policy: "f" mode: LOG_ONLY slate_size: 4 explorer { kind: INVERSE_GAP epsilon: 0 strength: 2 }
   randomised_share { share: 0 kind: UNIFORM reach: 0 base: FIXED }
   reward { value: REVENUE weights { kind: CLICK weight: 0 } weights { kind: REFUND weight: -1 } aggregation: MAX
-           default_reward: -0.5 value_cap: 9 largest: 4 attribution: SPLIT currency: "EUR" customer_weight: "worth" }
+           default_reward: -0.5 value_cap: 9 largest: 4 attribution: SPLIT currency: "EUR" customer_weight: "worth"
+           late_policy: LATE_POLICY_PROFILE }
   window_seconds: 60 max_lateness_seconds: 1 matrix_share: 0 campaigns: "c"
   lists { strategies { kind: NEIGHBOURS table: "t" weight: 2 } strategies { kind: BUY_AGAIN weight: 0.5 } blend: RECIPROCAL_RANK
           fallbacks { kind: POPULAR weight: 1 } max_per_category: 2 max_per_brand: 3 diversity: 0.25 margin_weight: 0.5 up_sell_weight: 0.75
           keep_bought: true event_weights { kind: VIEW weight: 0.125 } history_half_life_days: 7 }
   rules { max_per_category: 1 max_per_brand: 2 cannibalisation: 0.5 cannibalisation_table: "t" diversity: 0.25 pins { offer_id: "o" slot: 3 }
           frequency_caps { period: WEEK count: 4 } }
-  settle_after_seconds: 30 examination: 1 examination: 0.5
+  settle_after_seconds: 30 examination: 1 examination: 0.5 estimate_examination: true
   cart_table: "t")";
 
 TEST(RecordsTest, EveryFieldComesBack) {
@@ -179,6 +180,26 @@ TEST(RecordsTest, DefaultPlacementComesBackAsTheSamePlacement) {
     EXPECT_EQ(first->explorer.epsilon, second->explorer.epsilon);
     EXPECT_EQ(first->epsilon_set, second->epsilon_set);
     EXPECT_THAT(ToProto(*second), EqualsProto(ToProto(*first)));
+  }
+}
+
+// Sums up to 512 columns are a triangle, those beyond single columns' own; both come back to the bit, and neither passes for the other.
+TEST(RecordsTest, LearnedSumsOfBothFormsComeBack) {
+  for (const int dim : {3, LinearStatistics::kMaxFullDim + 1}) {
+    LearnedSums sums;
+    sums.policy = "p";
+    sums.statistics = LinearStatistics(dim);
+    ASSERT_OK(sums.statistics.AddShown(Eigen::VectorXf::LinSpaced(dim, -1, 2), {0.5, 0.25}, 3));
+    v1::stored::LogRecord record;
+    record.set_sequence(1);
+    *record.mutable_learned_sums() = ToProto(sums);
+    const auto entry = FromProto(record);
+    ASSERT_OK(entry);
+    const LinearStatistics& again = std::get<LearnedSums>(entry->change).statistics;
+    EXPECT_EQ(again.Checksum(), sums.statistics.Checksum());
+    EXPECT_EQ(again.gram(), sums.statistics.gram());
+    record.mutable_learned_sums()->mutable_gram()->resize(8 * 7);
+    EXPECT_FALSE(FromProto(record).ok()) << dim;
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "offerd/v1/offer_service.pb.h"
 #include "store/memory_kv.h"
 #include "store/rocks_kv.h"
 #include "store/store.h"
@@ -97,9 +98,11 @@ inline LogRecord DecisionRecord(Sequence sequence, absl::string_view decision_id
   v1::stored::Decision& decision = *record.mutable_decision();
   decision.set_decision_id(std::string(decision_id));
   decision.set_customer_id(std::string(customer_id));
-  decision.mutable_request()->set_placement("home");
-  decision.mutable_request()->set_customer_id(std::string(customer_id));
-  decision.mutable_request()->add_context()->set_name("evening");
+  v1::RankOffersRequest request;
+  request.set_placement("home");
+  request.set_customer_id(std::string(customer_id));
+  request.add_context()->set_name("evening");
+  decision.set_request(request.SerializeAsString());
   return record;
 }
 

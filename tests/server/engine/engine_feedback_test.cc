@@ -5,6 +5,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "store/decision_records.h"
 #include "tests/server/engine/shop.h"
 
 namespace offerd {
@@ -102,6 +103,34 @@ TEST(EngineFeedbackTest, EventOfAClosedDecisionIsLateAndNotLogged) {
   EXPECT_EQ(shop.VisitsOf("ann"), 0);
   EXPECT_EQ(shop.Status().events().late(), 1);
   EXPECT_EQ(shop.Status().last_sequence(), last);
+}
+
+// The same where the placement keeps late events for the profile: a visit that earns nothing, once.
+TEST(EngineFeedbackTest, LateEventsGoToTheProfileWhereThePlacementSaysSo) {
+  for (const bool is_open : {true, false}) {  // closed by the event's own record, or long before
+    SCOPED_TRACE(is_open);
+    Shop shop;
+    shop.OpenFurnished();
+    v1::Placement placement = Shop::MakePlacement();
+    placement.mutable_reward()->set_late_policy(v1::Reward::LATE_POLICY_PROFILE);
+    ASSERT_OK(shop.SetPlacement(placement));
+    const auto decision = shop.Rank("r", "ann", kOpening);
+    if (!is_open) (void)shop.Rank("later", "bob", kOpening + 3 * 60 * kMinute);
+    const TimeMicros late = kOpening + 3 * 60 * kMinute;
+    const v1::EventResult result = shop.Send(Shop::Purchase("e", "ann", decision, late));
+    EXPECT_EQ(result.fate(), v1::ORPHAN);
+    EXPECT_GT(result.sequence(), 0u);
+    EXPECT_EQ(shop.VisitsOf("ann"), 1);
+    EXPECT_EQ(shop.Send(Shop::Purchase("e", "ann", decision, late)).fate(), v1::DUPLICATE);
+    EXPECT_EQ(shop.VisitsOf("ann"), 1);
+    shop.Crash();
+    shop.Open();
+    EXPECT_EQ(shop.VisitsOf("ann"), 1);
+    EXPECT_EQ(shop.Send(Shop::Purchase("e", "ann", decision, late)).fate(), v1::DUPLICATE);
+    // What is older than the memory of event ids is late whatever the placement says: a repetition could not be told.
+    const TimeMicros ancient = kOpening - (shop.config.event_id_lifetime_seconds + 60) * kMicrosPerSecond;
+    EXPECT_EQ(shop.Send(Shop::Purchase("ancient", "ann", decision, ancient)).fate(), v1::LATE);
+  }
 }
 
 // Room for open decisions ran out. The window did not.
@@ -214,7 +243,7 @@ TEST(EngineFeedbackTest, StoredDenialLeavesNoIdInDecisionsAndReplaysAlike) {
   shop.Crash();
   for (const auto& record : shop.Log()) {
     EXPECT_TRUE(record.decision().customer_id().empty());
-    EXPECT_TRUE(record.decision().request().customer_id().empty());
+    EXPECT_TRUE(RequestOf(record.decision())->customer_id().empty());
     EXPECT_TRUE(record.event().event().customer_id().empty());
   }
   const auto report = Replay(*shop.OpenStore());

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "core/similarity/item_ids.h"
+#include "store/decision_records.h"
 #include "store/recovery.h"
 #include "store/table_artefact.h"
 #include "store/table_shelf.h"
@@ -207,7 +208,7 @@ TEST(EngineListsTest, TheCartsScoreIsAFeatureOfOffersAndReplaysToTheBit) {
     for (const auto& slot : record.decision().slots()) {
       const auto x = BytesToFloats(slot.x(), "x");
       EXPECT_OK(x);
-      carts[record.decision().request().request_id()][slot.offer_id()] = (*x)[x->size() - 1];
+      carts[RequestOf(record.decision())->request_id()][slot.offer_id()] = (*x)[x->size() - 1];
     }
     return absl::OkStatus();
   }));
