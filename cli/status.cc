@@ -51,8 +51,9 @@ void Print(const v1::ServerStatus& status, std::ostream& out) {
   }
   for (const v1::ExaminationStatus& examination : status.examinations()) {
     std::string weights;
-    for (const double weight : examination.weights()) absl::StrAppendFormat(&weights, "%s%.2f", weights.empty() ? "" : " ", weight);
-    rows.push_back({absl::StrCat("examination ", examination.placement()), weights.empty() ? "nothing was shown yet" : weights});
+    for (const double weight : examination.weights()) absl::StrAppend(&weights, weights.empty() ? "" : " ", absl::StrFormat("%.3g", weight));
+    rows.push_back({absl::StrCat("examination ", examination.placement()),
+                    absl::StrFormat("%s, from %.0f rewards of the first slot by the randomised share", weights, examination.rewards())});
   }
   out << FormatTable(rows);
   if (status.policies().empty()) return;

@@ -137,6 +137,13 @@ struct RewardSpec {
   std::string currency;         // empty: any
   std::string customer_weight;  // attribute of the customer that multiplies; empty: none
 
+  // Do both pay the same for the same events? `largest` and `late_policy` pay nothing.
+  bool PaysLike(const RewardSpec& other) const {
+    RewardSpec alike = other;
+    alike.largest = largest;
+    alike.late_policy = late_policy;
+    return *this == alike;
+  }
   friend bool operator==(const RewardSpec& a, const RewardSpec& b) = default;
 };
 
@@ -231,11 +238,13 @@ struct DecisionChange {
     OfferId offer_id;
     Eigen::VectorXf x;  // empty where the policy has no features
     double fixed_ratio = 0;  // probability by the fixed order over that of the draw; only where is_guarded
-    double explorer_ratio = 1;  // the explorer's probability of the offer over that of the draw
+    // Probability by the explorer over that of the draw; none where there was nothing to draw: pinned, or the only one left.
+    std::optional<double> explorer_ratio = std::nullopt;
   };
   DecisionId id;
   CustomerId customer_id;
   std::string placement;
+  Sequence placement_sequence = 0;  // its version
   std::string learner;  // policy that learns; empty: none
   Sequence learner_sequence = 0;  // log record that made that model: another one does not learn from it
   std::string policy;   // that answered

@@ -267,16 +267,17 @@ void Engine::DescribeGuards(const State& state, v1::ServerStatus& status) const 
             [](const v1::GuardStatus& a, const v1::GuardStatus& b) { return a.placement() < b.placement(); });
 }
 
+// What the next decision's slots are weighed with.
 void Engine::DescribeExaminations(const State& state, v1::ServerStatus& status) const {
-  state.placements.ForEach([&](absl::string_view name, const std::shared_ptr<const PlacementState>& placement) {
-    const Placement& settings = placement->placement;
-    if (!settings.estimate_examination) return;
-    v1::ExaminationStatus& described = *status.add_examinations();
-    described.set_placement(std::string(name));
-    const ExaminationEstimate* estimate = state.examinations.Find(name);
-    for (size_t slot = 0; estimate != nullptr && slot < estimate->slots().size(); ++slot) {
-      described.add_weights(estimate->Of(slot, settings.examination, settings.reward.largest));
+  state.placements.ForEach([&](absl::string_view name, const std::shared_ptr<const PlacementState>& kept) {
+    const ExaminationSums* sums = state.examinations.Find(name);
+    if (sums == nullptr) return;
+    v1::ExaminationStatus& examination = *status.add_examinations();
+    examination.set_placement(kept->placement.name);
+    for (const double weight : sums->Weights(kept->placement.examination, static_cast<size_t>(kept->placement.slate_size))) {
+      examination.add_weights(weight);
     }
+    examination.set_rewards(sums->NumRewards());
   });
   std::sort(status.mutable_examinations()->begin(), status.mutable_examinations()->end(),
             [](const v1::ExaminationStatus& a, const v1::ExaminationStatus& b) { return a.placement() < b.placement(); });

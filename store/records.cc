@@ -232,6 +232,7 @@ absl::StatusOr<DecisionChange> FromProto(const v1::stored::Decision& proto) {
   decision.id = DecisionId(proto.decision_id());
   decision.customer_id = CustomerId(proto.customer_id());
   decision.placement = proto.placement();
+  decision.placement_sequence = proto.placement_sequence();
   decision.learner = proto.learner();
   decision.learner_sequence = proto.learner_sequence();
   decision.policy = proto.policy();
@@ -242,7 +243,9 @@ absl::StatusOr<DecisionChange> FromProto(const v1::stored::Decision& proto) {
   for (const v1::stored::Decision::Slot& slot : proto.slots()) {
     ASSIGN_OR_RETURN(Eigen::VectorXf x, BytesToFloats(slot.x(), "decision slot x"));
     const double ratio = proto.is_guarded() && slot.probability() > 0 ? slot.fixed_probability() / slot.probability() : 0;
-    const double explorer_ratio = slot.probability() > 0 ? slot.explorer_probability() / slot.probability() : 1;
+    const bool is_drawn = slot.probability() > 0 && slot.probability() < 1 && slot.reason() != v1::RankOffersResponse::PINNED;
+    std::optional<double> explorer_ratio;
+    if (is_drawn) explorer_ratio = slot.explorer_probability() / slot.probability();
     decision.slots.push_back({OfferId(slot.offer_id()), std::move(x), ratio, explorer_ratio});
   }
   return decision;

@@ -237,13 +237,13 @@ class Loader {
   }
 
   absl::Status AddExamination(const v1::stored::BaseExamination& stored) {
-    if (stored.rewarded_size() != stored.expected_size()) {
-      return absl::InvalidArgumentError(absl::StrCat("stored examination: expected as many expectations as rewards, ",
-                                                     stored.rewarded_size(), ", found ", stored.expected_size()));
+    if (stored.rewards_size() != stored.estimates_size()) {
+      return absl::InvalidArgumentError(absl::StrCat("stored examination: expected as many estimates as rewards, ", stored.rewards_size(),
+                                                     ", found ", stored.estimates_size()));
     }
-    std::vector<ExaminationEstimate::Slot> slots;
-    for (int i = 0; i < stored.rewarded_size(); ++i) slots.push_back({stored.rewarded(i), stored.expected(i)});
-    state_.examinations.Mutate(stored.placement()) = ExaminationEstimate::FromSlots(std::move(slots));
+    std::vector<ExaminationSums::Slot> slots;
+    for (int i = 0; i < stored.rewards_size(); ++i) slots.push_back({stored.rewards(i), stored.estimates(i)});
+    state_.examinations.Mutate(stored.placement()) = ExaminationSums::FromParts(stored.begun(), std::move(slots), stored.first_squared());
     return absl::OkStatus();
   }
 

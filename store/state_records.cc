@@ -180,14 +180,16 @@ BaseRecord ToRecord(absl::string_view placement, const LiveGuard& guard) {
   return record;
 }
 
-BaseRecord ToRecord(absl::string_view placement, const ExaminationEstimate& estimate) {
+BaseRecord ToRecord(absl::string_view placement, const ExaminationSums& sums) {
   BaseRecord record;
   v1::stored::BaseExamination& stored = *record.mutable_examination();
   stored.set_placement(std::string(placement));
-  for (const ExaminationEstimate::Slot& slot : estimate.slots()) {
-    stored.add_rewarded(slot.rewarded);
-    stored.add_expected(slot.expected);
+  stored.set_begun(sums.begun());
+  for (const ExaminationSums::Slot& slot : sums.slots()) {
+    stored.add_rewards(slot.reward);
+    stored.add_estimates(slot.estimate);
   }
+  stored.set_first_squared(sums.first_squared());
   return record;
 }
 
@@ -323,8 +325,7 @@ absl::Status WriteAll(const FoldImage& image, Sink sink) {
     for (const ReleaseHistory::Entry& entry : history->entries) keep_first(sink(ToRecord(name, entry)));
   });
   image.state.guards.ForEach([&](absl::string_view name, const LiveGuard& guard) { keep_first(sink(ToRecord(name, guard))); });
-  image.state.examinations.ForEach(
-      [&](absl::string_view name, const ExaminationEstimate& estimate) { keep_first(sink(ToRecord(name, estimate))); });
+  image.state.examinations.ForEach([&](absl::string_view name, const ExaminationSums& sums) { keep_first(sink(ToRecord(name, sums))); });
   image.state.policies.ForEach([&](absl::string_view, const std::shared_ptr<const PolicyState>& policy) {
     if (status.ok()) keep_first(WritePolicy(*policy, image.learning, sink));
   });

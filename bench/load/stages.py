@@ -14,10 +14,9 @@ RULES = [
     # Decide, innermost first
     ("decide: order by id", r"^RankByIds"),
     ("decide: find offers and gate", r"^GatherCandidates|^AddCandidate|Catalogue::FindOffer|CheckGate"),
-    ("decide: facts of customer and context", r"FactPlan::FillShared"),
-    ("decide: facts of candidates", r"FactPlan::FillCandidate"),
+    ("decide: facts", r"FactPlan::Fill|ComputedColumn"),
     ("decide: population rates (fixed order)", r"^RankByFixedOrder|Population::OfferRates"),
-    ("decide: encode facts into columns", r"Encoder::EncodeRow"),
+    ("decide: encode facts into columns", r"Encoder::Encode|Encoder::Columns"),
     ("decide: scores", r"LinearPolicy::Score|^Score "),
     ("decide: slate draw", r"SlateDraw|^Draw |StartRules|DrawSlate|SlateRulesState"),
     ("decide: rest", r"offerd::Decide"),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -298,13 +299,61 @@ int Encoder::FindBlock(absl::string_view name) const {
   return -1;
 }
 
-// One call: writes the columns one by one, each for all candidates, then turns them into rows.
+// Eight and four floats at once. Compilers turn them into what the build's instruction set has.
+constexpr int kLanes = 8;
+typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
+typedef float Four __attribute__((vector_size(4 * sizeof(float))));
+
+template <typename Vector>
+inline Vector Load(const float* from) {
+  Vector value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
+}
+template <typename Vector>
+inline void Store(Vector value, float* to) {
+  std::memcpy(to, &value, sizeof(value));
+}
+
+// Columns (d x at least n) become rows (n x d), four by four.
+void Transpose(const FloatRowMatrix& columns, FloatRowMatrix& rows) {
+  const Eigen::Index n = rows.rows(), d = rows.cols(), stride = columns.cols();
+  const float* from = columns.data();
+  float* to = rows.data();
+  Eigen::Index k = 0;
+  for (; k + 4 <= d; k += 4) {
+    Eigen::Index i = 0;
+    for (; i + 4 <= n; i += 4) {
+      const float* at = from + k * stride + i;
+      const Four a = Load<Four>(at), b = Load<Four>(at + stride), c = Load<Four>(at + 2 * stride), e = Load<Four>(at + 3 * stride);
+      const Four low_ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), high_ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      const Four low_ce = __builtin_shufflevector(c, e, 0, 4, 1, 5), high_ce = __builtin_shufflevector(c, e, 2, 6, 3, 7);
+      float* row = to + i * d + k;
+      Store<Four>(__builtin_shufflevector(low_ab, low_ce, 0, 1, 4, 5), row);
+      Store<Four>(__builtin_shufflevector(low_ab, low_ce, 2, 3, 6, 7), row + d);
+      Store<Four>(__builtin_shufflevector(high_ab, high_ce, 0, 1, 4, 5), row + 2 * d);
+      Store<Four>(__builtin_shufflevector(high_ab, high_ce, 2, 3, 6, 7), row + 3 * d);
+    }
+    for (; i < n; ++i) {
+      for (Eigen::Index j = k; j < k + 4; ++j) to[i * d + j] = from[j * stride + i];
+    }
+  }
+  for (; k < d; ++k) {
+    for (Eigen::Index i = 0; i < n; ++i) to[i * d + k] = from[k * stride + i];
+  }
+}
+
+// One call: writes the columns one by one, each for all candidates, then turns them into rows. A column has room for whole lanes;
+// what stands behind the candidates means nothing.
 class Encoder::Columns {
  public:
   Columns(const Encoder& encoder, const FactColumns& facts, EncoderScratch& scratch)
-      : encoder_(encoder), facts_(facts), scratch_(scratch), n_(static_cast<size_t>(facts.num_candidates())) {
+      : encoder_(encoder), facts_(facts), scratch_(scratch), n_(static_cast<size_t>(facts.num_candidates())),
+        stride_((n_ + kLanes - 1) / kLanes * kLanes) {
     const Eigen::Index columns = encoder.dim() + encoder.num_hidden_;
-    scratch.columns.resize(columns, facts.num_candidates());
+    if (scratch.columns.rows() != columns || scratch.columns.cols() != static_cast<Eigen::Index>(stride_)) {
+      scratch.columns = FloatRowMatrix::Zero(columns, static_cast<Eigen::Index>(stride_));
+    }
     scratch.is_shared.assign(static_cast<size_t>(columns), 0);
   }
 
@@ -326,11 +375,11 @@ class Encoder::Columns {
 
  private:
   size_t First(const Block& block) const { return static_cast<size_t>(block.begin + (block.is_hidden ? encoder_.dim() : 0)); }
-  float* Column(size_t column) { return scratch_.columns.data() + column * n_; }
+  float* Column(size_t column) { return scratch_.columns.data() + column * stride_; }
   bool IsShared(size_t column) const { return scratch_.is_shared[column] != 0; }
 
   void Share(size_t column, float value) {
-    std::fill_n(Column(column), n_, value);
+    std::fill_n(Column(column), stride_, value);
     scratch_.is_shared[column] = 1;
   }
 
@@ -356,7 +405,7 @@ class Encoder::Columns {
   template <typename ColumnOf>
   void FillIndicator(const Block& block, ColumnOf column_of) {
     const size_t first = First(block);
-    std::fill_n(Column(first), static_cast<size_t>(block.size) * n_, 0.0f);
+    std::fill_n(Column(first), static_cast<size_t>(block.size) * stride_, 0.0f);
     if (facts_.IsShared(block.fact)) {
       std::fill_n(scratch_.is_shared.begin() + static_cast<ptrdiff_t>(first), block.size, 1);
       if (const int column = column_of(facts_.Shared(block.fact)); column >= 0) Share(first + static_cast<size_t>(column), 1);
@@ -423,25 +472,32 @@ class Encoder::Columns {
       return;
     }
     float* to = Column(product);
-    for (size_t i = 0; i < n_; ++i) to[i] = Product(a[i], b[i]);
+    for (size_t i = 0; i < stride_; i += kLanes) Store<Lanes>(Product(Load<Lanes>(a + i), Load<Lanes>(b + i)), to + i);
   }
 
-  static float Product(float a, float b) {
-    const float product = Narrow(static_cast<double>(a) * static_cast<double>(b));
-    return a == 0 ? 0.0f : product;
+  // Of columns, which are finite and within bounds: their product is that of doubles, rounded.
+  template <typename Number>
+  static Number Product(Number a, Number b) {
+    constexpr float kBound = static_cast<float>(kLargestValue);
+    Number product = a * b;
+    product = product > kBound ? Number{} + kBound : product;
+    product = product < -kBound ? Number{} - kBound : product;
+    return a == 0 ? Number{} : product;
   }
 
   const Encoder& encoder_;
   const FactColumns& facts_;
   EncoderScratch& scratch_;
   const size_t n_;
+  const size_t stride_;
 };
 
 void Encoder::Encode(const FactColumns& facts, EncoderScratch& scratch, FloatRowMatrix& rows) const {
   CHECK(facts.num_facts() == static_cast<int>(facts_.size()));
   Columns columns(*this, facts, scratch);
   for (const Block& block : blocks_) columns.Fill(block);
-  rows = scratch.columns.topRows(dim()).transpose();
+  rows.resize(facts.num_candidates(), dim());
+  Transpose(scratch.columns, rows);
 }
 
 }  // namespace offerd

@@ -1,66 +1,67 @@
 #pragma once
-#include <algorithm>
 #include <cstddef>
-#include <utility>
 #include <vector>
+
+#include "absl/types/span.h"
+#include "core/types.h"
 
 namespace offerd {
 
-// How likely each slot of a placement's slate is looked at, from what slots earned that the randomised share may have filled.
+// What a placement declares of a slot (from 0): those beyond the list have the last one's weight; none declared: 1.
+double DeclaredExamination(absl::Span<const double> declared, size_t slot);
+
+// How likely each slot of one placement is looked at, from what its randomised share showed.
 //
-// A slot earns e_k theta'x in expectation (position-based model). Of a slot whose offer was drawn with probability p, of which the
-// share's part is w p, the sums take w r and w s, s = theta'x as the model in force estimates it: so weighted, slots hold what the share
-// would have put there, whatever the explorer prefers, and where candidates of slots differ the estimate says by how much.
-// e_k = (R_k / S_k) / (R_0 / S_0), drawn towards its starting value by kPriorRewards rewards of the declared largest size.
+// In the model E[r] = e theta'x the mean reward of a slot k mixes where it stands (e) with what stands there (theta'x): explorers put the
+// best first. The share does not look at the reward to come, so with w the probability that the share and not the explorer drew a slot
+//   R_k = sum w r, S_k = sum w theta'x,   E[R_k] = e_k / c E[S_k]
+// with theta the estimate in force when the slot was counted, and c the same for all k: what theta is wrong by as a whole. So
+//   e_k = e_1 (R_k + p d_k / e_1) / (S_k R_1 / S_1 + p), p = tau Q / R_1, within [0.01, 1]
+// where e_1 and d_k are declared, Q = sum w^2 r^2 of slot 1, so that Q / R_1 is what a reward there adds to R_1 and R_1^2 / Q how many there
+// were; tau = kPriorRewards: the declared weight counts as much as so many expected rewards. Fewer of slot 1, or R_1, S_1 or S_k not
+// above 0: as declared.
+// theta'x is not cut off at 0: where theta is right its sum is right, also where single estimates are negative.
 //
-// Source   Joachims, Swaminathan, Schnabel, WSDM 2017, "Unbiased Learning-to-Rank with Biased Feedback", sections 3 and 5.3: the model,
-//          and its estimation by randomisation. Differs: no swaps; the share's part of each draw is weighted, and the candidates' own
-//          estimates stand for what the slots held.
-// Shapes   Slots count from 0. The first one is the yardstick: its value is what was declared.
-// Units    Rewards in the placement's unit; results in [kLeast, 1].
-// Threads  A value.
-class ExaminationEstimate {
+// Source   Joachims, Swaminathan, Schnabel, WSDM 2017, "Unbiased Learning-to-Rank with Biased Feedback" (position-based model); Agarwal,
+//          Zaitsev, Wang, Li, Najork, Joachims, WSDM 2019, "Estimating Position Bias without Intrusive Interventions". Differs: the random
+//          draws are the placement's own share, and the relevance of what it drew is the learner's estimate.
+// Units    Rewards in the placement's unit. Slots count from 0.
+// Threads  Not safe. A value: copies are independent.
+// Cost     O(1) for each slot.
+class ExaminationSums {
  public:
+  ExaminationSums() = default;
+  explicit ExaminationSums(Sequence begun) : begun_(begun) {}
+
+  // A slot counts with what it has earned. weight w in (0, 1]; a slot whose estimate is not finite may not come here.
+  void AddShown(size_t slot, double weight, double estimate, double reward);
+  // The reward of a slot that was added changes: the sums are as if the last value had been known at once.
+  void ApplyReward(size_t slot, double weight, double old_reward, double new_reward);
+
+  // e of the first `slots` slots.
+  std::vector<double> Weights(absl::Span<const double> declared, size_t slots) const;
+  // How many rewards of equal weight and size are worth what slot 1 has earned by the share: R_1^2 / Q.
+  double NumRewards() const;
+
+  // The placement's version that the sums begin with: decisions of earlier ones are not in them.
+  Sequence begun() const { return begun_; }
+
   struct Slot {
-    double rewarded = 0;  // sum w r
-    double expected = 0;  // sum w s
+    double reward = 0;    // R
+    double estimate = 0;  // S
   };
+  // For storage.
+  const std::vector<Slot>& slots() const { return slots_; }
+  double first_squared() const { return first_squared_; }
+  static ExaminationSums FromParts(Sequence begun, std::vector<Slot> slots, double first_squared);
+
   static constexpr double kPriorRewards = 20;
-  static constexpr double kLeast = 0.01;
-
-  void AddReward(size_t slot, double weighted) { At(slot).rewarded += weighted; }
-  void AddExpected(size_t slot, double weighted) { At(slot).expected += weighted; }
-
-  // What a placement declares for a slot: the last one goes for those beyond, none: 1.
-  static double Declared(const std::vector<double>& declared, size_t slot) {
-    return declared.empty() ? 1 : declared[std::min(slot, declared.size() - 1)];
-  }
-
-  // The weight of a slot; `largest_reward` above 0.
-  double Of(size_t slot, const std::vector<double>& declared, double largest_reward) const {
-    const double start = Declared(declared, slot);
-    if (slot == 0 || slot >= slots_.size()) return start;
-    const Slot &first = slots_[0], &here = slots_[slot];
-    if (!(first.rewarded > 0) || !(first.expected > 0)) return start;
-    const double prior = kPriorRewards * largest_reward;
-    const double as_first = here.expected * (first.rewarded / first.expected) / Declared(declared, 0);  // at examination 1
-    if (!(as_first + prior > 0)) return start;
-    return std::clamp((here.rewarded + prior * start) / (as_first + prior), kLeast, 1.0);
-  }
-
-  const std::vector<Slot>& slots() const { return slots_; }  // for storage
-  static ExaminationEstimate FromSlots(std::vector<Slot> slots) {
-    ExaminationEstimate estimate;
-    estimate.slots_ = std::move(slots);
-    return estimate;
-  }
+  static constexpr double kLeastWeight = 0.01;
 
  private:
-  Slot& At(size_t slot) {
-    if (slots_.size() <= slot) slots_.resize(slot + 1);
-    return slots_[slot];
-  }
+  Sequence begun_ = 0;
   std::vector<Slot> slots_;
+  double first_squared_ = 0;  // Q
 };
 
 }  // namespace offerd

@@ -28,7 +28,8 @@ Fate Fold::Classify(const Event& event, TimeMicros log_time, bool knows_decision
   if (event.history || event.decision_id.empty()) return Fate::kApplied;
   if (const OpenDecision* open = FindOpen(event.decision_id)) {
     if (!open->IsClosedBy(std::max(log_time, state_.now))) return Fate::kApplied;
-    return FateOfLate(open->placement->placement.reward.late_policy);
+    const PlacementState* now = state_.FindPlacement(open->placement->placement.name);
+    return now == nullptr ? Fate::kLate : FateOfLate(now->placement.reward.late_policy);
   }
   return knows_decision ? Fate::kLate : Fate::kOrphan;
 }
@@ -89,17 +90,16 @@ void Fold::FoldIn(const DecisionChange& change, const LogEntry& entry) {
     ++learning->apprentice_decisions;
     if (change.agreed) ++learning->apprentice_agreements;
   }
-  const ExaminationEstimate* estimate = state_.examinations.Find(rules.name);
+  const std::vector<double> examination = ExaminationNow(rules, change.slots.size());
+  const bool is_estimated = rules.estimate_examination && change.placement_sequence == open.placement->sequence;
   for (const DecisionChange::Slot& slot : change.slots) {
     OpenSlot added;
     added.offer_id = slot.offer_id;
     added.earned = rules.reward.default_reward;
     added.fixed_ratio = slot.fixed_ratio;
-    const size_t place = open.slots.size();
-    added.weight.examination = ExaminationEstimate::Declared(rules.examination, place);
-    if (rules.estimate_examination && !change.learner.empty()) {
-      added.share_weight = std::clamp(1 - (1 - rules.randomised_share.share) * slot.explorer_ratio, 0.0, 1.0);
-      if (estimate != nullptr) added.weight.examination = estimate->Of(place, rules.examination, rules.reward.largest);
+    added.weight.examination = examination[open.slots.size()];
+    if (is_estimated && slot.explorer_ratio.has_value()) {
+      added.share_weight = std::clamp(1 - (1 - rules.randomised_share.share) * *slot.explorer_ratio, 0.0, 1.0);
     }
     if (learning != nullptr && slot.x.size() == learning->statistics.dim()) added.x = slot.x;
     if (!change.deferred) ActivateSlot(open, added, entry.time);

@@ -28,7 +28,7 @@ struct OpenSlot {
   SlotWeight weight;  // forgetting as of the half-life count below
   int64_t half_lives = 0;  // whole half-lives t0 had moved when it was added
   double fixed_ratio = 0;  // of a guarded decision
-  double share_weight = 0;  // how much of the draw was the randomised share's; where that estimates examination, and it is counted
+  double share_weight = 0;  // probability that the randomised share drew it; 0: not in the sums of examination
   bool is_active = false;  // shown
   bool is_counted = false;  // in the statistics, when there is x; not yet while its decision is held back
   TimeMicros shown_at = 0;
@@ -75,9 +75,6 @@ struct PolicyLearning {
 
 // Finds the bytes of a published table, without waiting where the writer asks: null when they are missing or damaged.
 using TableSource = std::function<std::shared_ptr<const ListTable>(const TablePublished&)>;
-
-// Does an estimate of a placement's examination outlive this change of it?
-bool KeepsExamination(const Placement& before, const Placement& after);
 
 // A copy of the whole fold for a base. Give it back to the writer to be destroyed.
 struct FoldImage {
@@ -179,6 +176,8 @@ class Fold {
   void SettleUntil(TimeMicros now);
   void Forget(std::string id, bool early);  // a copy: the caller's may stand in what is erased
   void Guard(const OpenDecision& open);
+  std::vector<double> ExaminationNow(const Placement& placement, size_t slots) const;
+  ExaminationSums* ExaminationOf(const OpenDecision& open);  // that its slots belong to; null: none
   void AddToExamination(const OpenDecision& open);
   void SetPlacement(Placement placement, Sequence sequence);
   bool SetEarned(OpenDecision& open, OpenSlot& slot, double earned);  // false: a sum would have left its range; nothing changed

@@ -16,20 +16,22 @@ bool KeepsGuard(const Placement& before, const Placement& after) {
          before.share_on_fixed_order == after.share_on_fixed_order && before.gate.slots == after.gate.slots;
 }
 
-}  // namespace
-
-// Do rewards and slots mean the same before and after?
+// Would examination be estimated from the same rewards?
 bool KeepsExamination(const Placement& before, const Placement& after) {
-  return before.estimate_examination && after.estimate_examination && before.examination == after.examination &&
-         before.reward == after.reward;
+  return before.estimate_examination && after.estimate_examination && before.reward.PaysLike(after.reward);
 }
 
-// A guard begins anew when what it compares becomes something else, an estimate of examination when rewards do.
+}  // namespace
+
+// A guard, and the sums that examination is estimated from, begin anew when what they compare becomes something else.
 void Fold::SetPlacement(Placement placement, Sequence sequence) {
   const PlacementState* before = state_.FindPlacement(placement.name);
   const std::string name = placement.name;
   if (before == nullptr || !KeepsGuard(before->placement, placement)) state_.guards.Erase(name);
-  if (before == nullptr || !KeepsExamination(before->placement, placement)) state_.examinations.Erase(name);
+  if (before == nullptr || !KeepsExamination(before->placement, placement)) {
+    state_.examinations.Erase(name);
+    if (placement.estimate_examination) state_.examinations.Mutate(name) = ExaminationSums(sequence);
+  }
   auto state = std::make_shared<PlacementState>();
   state->placement = std::move(placement);
   state->sequence = sequence;

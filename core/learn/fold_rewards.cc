@@ -97,6 +97,8 @@ bool ShowsMatch(const Catalogue& catalogue, const OpenDecision& open, const Even
   });
 }
 
+size_t PlaceOf(const OpenDecision& open, const OpenSlot& slot) { return static_cast<size_t>(&slot - open.slots.data()); }
+
 }  // namespace
 
 // ---- when a slot counts ----
@@ -142,25 +144,37 @@ void Fold::AddCounted(const OpenDecision& open, PolicyLearning& learning) {
   counted_.clear();
 }
 
-// The slots just counted, with what the model in force expects of them and what they have earned so far.
+// The slots just counted that the share may have drawn, with what the model in force thinks of them. One that has learned nothing says
+// nothing.
 void Fold::AddToExamination(const OpenDecision& open) {
   const PolicyState* policy = state_.FindPolicy(open.learner);
-  const PlacementState* now = state_.FindPlacement(open.placement->placement.name);
-  const bool is_known = policy != nullptr && policy->in_force != nullptr && policy->in_force->policy.weight() > 0;
-  const bool is_same = now != nullptr && KeepsExamination(open.placement->placement, now->placement);
-  ExaminationEstimate* estimate = is_known && is_same ? &state_.examinations.Mutate(now->placement.name) : nullptr;
+  const PublishedPolicy* model = policy == nullptr ? nullptr : policy->in_force.get();
+  const bool is_known = model != nullptr && model->policy.weight() > 0;
+  ExaminationSums* sums = is_known ? ExaminationOf(open) : nullptr;
   for (OpenSlot* slot : counted_) {
-    if (estimate == nullptr || slot->x.size() == 0) {
-      slot->share_weight = 0;  // nothing expected it: what it earns says nothing
-      continue;
+    if (slot->share_weight == 0) continue;
+    double estimate = std::numeric_limits<double>::quiet_NaN();
+    if (sums != nullptr && model->policy.dim() == slot->x.size()) {
+      estimate = 0;  // in index order: the same bits in every build
+      for (Eigen::Index k = 0; k < slot->x.size(); ++k) estimate += static_cast<double>(slot->x[k]) * model->policy.theta()[k];
     }
-    const size_t place = static_cast<size_t>(slot - open.slots.data());
-    const Eigen::VectorXd& theta = policy->in_force->policy.theta();
-    double expected = 0;  // in index order: the same bits in every build
-    for (Eigen::Index k = 0; k < theta.size(); ++k) expected += theta[k] * static_cast<double>(slot->x[k]);
-    estimate->AddExpected(place, slot->share_weight * expected);
-    estimate->AddReward(place, slot->share_weight * slot->earned);
+    if (std::isfinite(estimate)) {
+      sums->AddShown(PlaceOf(open, *slot), slot->share_weight, estimate, slot->earned);
+    } else {
+      slot->share_weight = 0;
+    }
   }
+}
+
+std::vector<double> Fold::ExaminationNow(const Placement& placement, size_t slots) const {
+  const ExaminationSums* sums = placement.estimate_examination ? state_.examinations.Find(placement.name) : nullptr;
+  return (sums == nullptr ? ExaminationSums() : *sums).Weights(placement.examination, slots);
+}
+
+ExaminationSums* Fold::ExaminationOf(const OpenDecision& open) {
+  const std::string& name = open.placement->placement.name;
+  const ExaminationSums* sums = state_.examinations.Find(name);
+  return sums == nullptr || open.placement->sequence < sums->begun() ? nullptr : &state_.examinations.Mutate(name);
 }
 
 // Where one of them cannot be added, the others are. False: none was.
@@ -207,12 +221,8 @@ bool Fold::SetEarned(OpenDecision& open, OpenSlot& slot, double earned) {
       learning->has_news = true;
     }
   }
-  if (slot.share_weight > 0 && slot.is_counted) {
-    const PlacementState* now = state_.FindPlacement(open.placement->placement.name);
-    if (now != nullptr && KeepsExamination(open.placement->placement, now->placement)) {
-      const size_t place = static_cast<size_t>(&slot - open.slots.data());
-      state_.examinations.Mutate(now->placement.name).AddReward(place, slot.share_weight * (earned - slot.earned));
-    }
+  if (slot.is_counted && slot.x.size() > 0 && slot.share_weight > 0) {
+    if (ExaminationSums* sums = ExaminationOf(open)) sums->ApplyReward(PlaceOf(open, slot), slot.share_weight, slot.earned, earned);
   }
   slot.earned = earned;
   return true;

@@ -82,7 +82,7 @@ struct State {
   PersistentMap<std::shared_ptr<const PolicyState>> policies;
   PersistentMap<std::shared_ptr<const ReleaseHistory>> releases;  // by placement
   PersistentMap<LiveGuard> guards;                                // by placement that asks for one
-  PersistentMap<ExaminationEstimate> examinations;                // by placement that estimates it
+  PersistentMap<ExaminationSums> examinations;                    // by placement that estimates it
   Counters counters;
   int64_t num_open = 0;  // decisions whose rewards may still change
 

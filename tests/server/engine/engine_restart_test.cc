@@ -58,42 +58,6 @@ TEST_P(EngineRestartTest, StateIsEqualToTheBit) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, EngineRestartTest, ::testing::Range(1, 7));
 
-TEST(EngineRestartFactsTest, EstimatedExaminationComesBack) {
-  Shop shop;
-  shop.OpenFurnished();
-  v1::Placement placement = Shop::MakePlacement();
-  placement.set_estimate_examination(true);
-  placement.mutable_randomised_share()->set_share(0.5);
-  placement.mutable_randomised_share()->set_kind(v1::RandomisedShare::UNIFORM);
-  ASSERT_OK(shop.SetPlacement(placement));
-  const auto trade = [&shop](int from, int to) {
-    for (int i = from; i < to; ++i) {
-      const TimeMicros time = kOpening + i * kMinute;
-      const auto decision = shop.Rank(absl::StrCat("r", i), "ann", time);
-      EXPECT_EQ(shop.Send(Shop::Purchase(absl::StrCat("e", i), "ann", decision, time)).fate(), v1::APPLIED);
-      if (i == 5) ASSERT_OK(shop.Publish("learn"));
-    }
-  };
-  trade(0, 40);
-  ASSERT_OK(shop.Snapshot());
-  trade(40, 45);
-  const v1::ServerStatus before = shop.Status();
-  ASSERT_EQ(before.examinations_size(), 1);
-  EXPECT_EQ(before.examinations(0).placement(), "home");
-  ASSERT_EQ(before.examinations(0).weights_size(), 3);
-  EXPECT_EQ(before.examinations(0).weights(0), 1);
-  EXPECT_LT(before.examinations(0).weights(1), 1) << "only what stands first is bought";
-  shop.Crash();
-  shop.Open();
-  EXPECT_EQ(shop.Status().examinations(0).SerializeAsString(), before.examinations(0).SerializeAsString());
-  trade(45, 50);
-  EXPECT_NE(shop.Status().examinations(0).weights(1), before.examinations(0).weights(1));
-  shop.Crash();
-  const auto report = Replay(*shop.OpenStore());
-  ASSERT_OK(report);
-  EXPECT_EQ(report->differences, 0) << ::testing::PrintToString(report->examples);
-}
-
 TEST(EngineRestartFactsTest, StopLeavesASnapshotAndNothingToReplay) {
   Shop shop;
   shop.OpenFurnished();

@@ -432,7 +432,8 @@ class Traffic {
     placement.mutable_reward()->set_aggregation(static_cast<v1::Reward::Aggregation>(Pick(2)));
     placement.mutable_reward()->set_value(static_cast<v1::Reward::Value>(Pick(2)));
     placement.mutable_reward()->set_largest(1 + Pick(3));
-    placement.set_estimate_examination(Pick(2) == 0);
+    placement.mutable_reward()->set_late_policy(static_cast<v1::Reward::LatePolicy>(step_ % 3));
+    placement.set_estimate_examination(step_ % 4 != 0);
     EXPECT_OK(shop_.SetPlacement(placement));
   }
 
