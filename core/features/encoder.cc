@@ -304,16 +304,12 @@ constexpr int kLanes = 8;
 typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
 typedef float Four __attribute__((vector_size(4 * sizeof(float))));
 
-template <typename Vector>
-inline Vector Load(const float* from) {
-  Vector value;
+inline Four Load(const float* from) {
+  Four value;
   std::memcpy(&value, from, sizeof(value));
   return value;
 }
-template <typename Vector>
-inline void Store(Vector value, float* to) {
-  std::memcpy(to, &value, sizeof(value));
-}
+inline void Store(Four value, float* to) { std::memcpy(to, &value, sizeof(value)); }
 
 // Columns (d x at least n) become rows (n x d), four by four.
 void Transpose(const FloatRowMatrix& columns, FloatRowMatrix& rows) {
@@ -325,14 +321,14 @@ void Transpose(const FloatRowMatrix& columns, FloatRowMatrix& rows) {
     Eigen::Index i = 0;
     for (; i + 4 <= n; i += 4) {
       const float* at = from + k * stride + i;
-      const Four a = Load<Four>(at), b = Load<Four>(at + stride), c = Load<Four>(at + 2 * stride), e = Load<Four>(at + 3 * stride);
+      const Four a = Load(at), b = Load(at + stride), c = Load(at + 2 * stride), e = Load(at + 3 * stride);
       const Four low_ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), high_ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
       const Four low_ce = __builtin_shufflevector(c, e, 0, 4, 1, 5), high_ce = __builtin_shufflevector(c, e, 2, 6, 3, 7);
       float* row = to + i * d + k;
-      Store<Four>(__builtin_shufflevector(low_ab, low_ce, 0, 1, 4, 5), row);
-      Store<Four>(__builtin_shufflevector(low_ab, low_ce, 2, 3, 6, 7), row + d);
-      Store<Four>(__builtin_shufflevector(high_ab, high_ce, 0, 1, 4, 5), row + 2 * d);
-      Store<Four>(__builtin_shufflevector(high_ab, high_ce, 2, 3, 6, 7), row + 3 * d);
+      Store(__builtin_shufflevector(low_ab, low_ce, 0, 1, 4, 5), row);
+      Store(__builtin_shufflevector(low_ab, low_ce, 2, 3, 6, 7), row + d);
+      Store(__builtin_shufflevector(high_ab, high_ce, 0, 1, 4, 5), row + 2 * d);
+      Store(__builtin_shufflevector(high_ab, high_ce, 2, 3, 6, 7), row + 3 * d);
     }
     for (; i < n; ++i) {
       for (Eigen::Index j = k; j < k + 4; ++j) to[i * d + j] = from[j * stride + i];
@@ -472,17 +468,23 @@ class Encoder::Columns {
       return;
     }
     float* to = Column(product);
-    for (size_t i = 0; i < stride_; i += kLanes) Store<Lanes>(Product(Load<Lanes>(a + i), Load<Lanes>(b + i)), to + i);
+    for (size_t i = 0; i < stride_; i += kLanes) MultiplyLanes(a + i, b + i, to + i);
   }
 
   // Of columns, which are finite and within bounds: their product is that of doubles, rounded.
-  template <typename Number>
-  static Number Product(Number a, Number b) {
-    constexpr float kBound = static_cast<float>(kLargestValue);
-    Number product = a * b;
-    product = product > kBound ? Number{} + kBound : product;
-    product = product < -kBound ? Number{} - kBound : product;
-    return a == 0 ? Number{} : product;
+  static constexpr float kBound = static_cast<float>(kLargestValue);
+  static float Product(float a, float b) { return a == 0 ? 0 : std::clamp(a * b, -kBound, kBound); }
+
+  // Product of kLanes pairs.
+  static void MultiplyLanes(const float* left, const float* right, float* to) {
+    Lanes a, b;
+    std::memcpy(&a, left, sizeof(a));
+    std::memcpy(&b, right, sizeof(b));
+    Lanes product = a * b;
+    product = product > kBound ? Lanes{} + kBound : product;
+    product = product < -kBound ? Lanes{} - kBound : product;
+    product = a == 0 ? Lanes{} : product;
+    std::memcpy(to, &product, sizeof(product));
   }
 
   const Encoder& encoder_;
