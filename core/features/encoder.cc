@@ -426,28 +426,7 @@ class Encoder::Columns {
     }
     const double* from = facts_.Numbers(block.fact).data();
     float* to = Column(First(block));
-    if (block.transform != Transform::kIdentity) {
-      for (size_t i = 0; i < n_; ++i) to[i] = NumericValue(block, from[i]);
-      return;
-    }
-    const float missing = ToColumn(block.missing_value);
-    const double min = block.min, max = block.max, multiplier = block.multiplier;
-    for (size_t i = 0; i < n_; ++i) {  // NumericValue without branches
-      double x = from[i];
-      const bool is_missing = x != x;
-      x = x < min ? min : x;
-      x = x > max ? max : x;
-      const float value = Narrow(x * multiplier);
-      to[i] = is_missing ? missing : value;
-    }
-  }
-
-  // ToColumn without branches.
-  static float Narrow(double value) {
-    value = value == value ? value : 0;
-    value = value < -kLargestValue ? -kLargestValue : value;
-    value = value > kLargestValue ? kLargestValue : value;
-    return static_cast<float>(value);
+    for (size_t i = 0; i < n_; ++i) to[i] = NumericValue(block, from[i]);
   }
 
   void FillCross(const Block& block) {
