@@ -69,14 +69,10 @@ TEST(EngineExaminationTest, ARestartChangesNotABitFromABaseAndFromTheLog) {
     EXPECT_LT(before.weights(1), 1);
     shop.Crash();
     {
-      const auto store = shop.OpenStore();
-      const auto recovery = Recover(*store);
-      ASSERT_OK(recovery);
-      const auto report = Replay(*store);
-      ASSERT_OK(report);
-      EXPECT_EQ(report->differences, 0) << ::testing::PrintToString(report->examples);
-      EXPECT_EQ(report->state_digest, StateDigest(recovery->fold->Image()));
-      const ExaminationSums* sums = recovery->fold->state().examinations.Find("home");
+      Recovery recovery;
+      ReplayReport report;
+      ASSERT_NO_FATAL_FAILURE(shop.RecoverAndReplay(&recovery, &report));
+      const ExaminationSums* sums = recovery.fold->state().examinations.Find("home");
       ASSERT_NE(sums, nullptr);
       EXPECT_EQ(sums->slots().size(), 3u);
       EXPECT_GT(sums->first_squared(), 0);

@@ -14,6 +14,7 @@
 #include "store/frame.h"
 #include "store/keys.h"
 #include "store/records.h"
+#include "store/recovery.h"
 #include "store/state_records.h"
 #include "tests/support/fault_kv.h"
 #include "tests/support/status_matchers.h"
@@ -242,6 +243,18 @@ class Shop {
     auto store = Store::Open(disk.Mount(), {});
     EXPECT_OK(store);
     return *std::move(store);
+  }
+  // What a crash left: it must recover, and its log be recomputed to the bit. Call it in ASSERT_NO_FATAL_FAILURE.
+  void RecoverAndReplay(Recovery* recovered, ReplayReport* replayed) {
+    const auto store = OpenStore();
+    auto recovery = Recover(*store);
+    ASSERT_OK(recovery);
+    const auto report = Replay(*store);
+    ASSERT_OK(report);
+    EXPECT_EQ(report->differences, 0) << ::testing::PrintToString(report->examples);
+    EXPECT_EQ(report->state_digest, StateDigest(recovery->fold->Image()));
+    *recovered = *std::move(recovery);
+    *replayed = *report;
   }
   std::vector<v1::stored::LogRecord> Log() {
     std::vector<v1::stored::LogRecord> records;
