@@ -7,6 +7,7 @@
 #include "cli/cells.h"
 #include "cli/commands.h"
 #include "cli/text.h"
+#include "core/hash.h"
 #include "core/status_macros.h"
 
 namespace offerd::cli {
@@ -17,6 +18,7 @@ struct RankOptions {
   std::vector<std::string> candidates, context;
   int slots = 0;
   bool validate_only = false;
+  bool compact = false;
 };
 
 absl::StatusOr<v1::RankOffersRequest> MakeRequest(const RankOptions& options) {
@@ -28,7 +30,14 @@ absl::StatusOr<v1::RankOffersRequest> MakeRequest(const RankOptions& options) {
   request.set_slate_size(options.slots);
   request.set_validate_only(options.validate_only);
   request.set_policy(options.policy);
-  for (const std::string& id : options.candidates) request.add_candidates()->set_offer_id(id);
+  if (options.compact && options.candidates.empty()) return UsageError("--compact: expected with --candidates");
+  for (const std::string& id : options.candidates) {
+    if (options.compact) {
+      request.add_offer_keys(Fnv1aHash(id));
+    } else {
+      request.add_candidates()->set_offer_id(id);
+    }
+  }
   for (const std::string& fact : options.context) {
     const size_t equals = fact.find('=');
     if (equals == std::string::npos || equals == 0) return UsageError(absl::StrCat("--context: \"", fact, "\" is not name=value"));
@@ -45,8 +54,14 @@ absl::StatusOr<v1::RankOffersRequest> MakeRequest(const RankOptions& options) {
   return request;
 }
 
-void Print(const v1::RankOffersResponse& response, std::ostream& out) {
+void Print(const RankOptions& options, const v1::RankOffersResponse& response, std::ostream& out) {
   std::vector<std::vector<std::string>> rows = {{"position", "offer", "score", "probability", "reason"}};
+  const auto& packed = response.packed();
+  for (int i = 0; i < packed.index_size(); ++i) {
+    const size_t at = packed.index(i);
+    rows.push_back({absl::StrCat(i + 1), at < options.candidates.size() ? options.candidates[at] : "", FormatNumber(packed.score(i)),
+                    FormatNumber(packed.probability(i)), ReasonInWords(packed.reason(i))});
+  }
   for (int i = 0; i < response.slots_size(); ++i) {
     const auto& slot = response.slots(i);
     rows.push_back({absl::StrCat(i + 1), slot.offer_id(), FormatNumber(slot.score()), FormatNumber(slot.probability()), ReasonInWords(slot.reason())});
@@ -69,7 +84,7 @@ absl::Status RunRank(Session& session, const RankOptions& options) {
   if (session.json) {
     session.out << Dump(ToJson(response));
   } else {
-    Print(response, session.out);
+    Print(options, response, session.out);
   }
   return absl::OkStatus();
 }
@@ -84,6 +99,7 @@ void AddRank(CLI::App& app, Session& session) {
   command->add_option("--customer", options->customer, "customer id; without it nobody is known");
   command->add_option("--market", options->market, "country or shop front");
   command->add_option("--candidates", options->candidates, "offer ids, separated by commas; without them all live offers")->delimiter(',')->allow_extra_args(false);
+  command->add_flag("--compact", options->compact, "with --candidates: ask in the compact form, by offer keys");
   command->add_option("--context", options->context, "name=value, may be repeated; a number where the value is one")->allow_extra_args(false);
   command->add_option("--slots", options->slots, "slots wanted; 0 = the placement's")->capture_default_str()->check(CLI::NonNegativeNumber);
   command->add_option("--request-id", options->request_id, "makes the call idempotent");

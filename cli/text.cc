@@ -106,6 +106,7 @@ std::string NoteInWords(const v1::RankOffersResponse& response, int note) {
     case v1::RankOffersResponse::UNKNOWN_CUSTOMER:
       return "nothing is known of this customer: what describes the person is missing";
     case v1::RankOffersResponse::UNKNOWN_OFFERS:
+      if (response.unknown_keys_size() > 0) return absl::StrCat("candidates whose key no offer has were left out: ", response.unknown_keys_size());
       return absl::StrCat("not in the catalogue, ranked by the features given with them: ", absl::StrJoin(response.unknown_offers(), ", "));
     case v1::RankOffersResponse::NO_CANDIDATES:
       return "no offer may be shown";

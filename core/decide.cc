@@ -1,9 +1,11 @@
 #include "core/decide.h"
 
 #include <algorithm>
-#include <numeric>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/candidate_rows.h"
 #include "core/hash.h"
 #include "core/lists/strategies.h"
 #include "core/policy_slate.h"
@@ -30,12 +32,11 @@ class Decider {
     decision_.placement = *placement;
     placement_ = &decision_.placement->placement;
     decision_.deferred = request_.defer_activation;
+    decision_.by_keys = !request_.offer_keys.empty();
     absl::Status chosen = ChoosePolicies();
     if (!chosen.ok()) return chosen;
     FindCustomer();
-    GatherCandidates();
-    RankByFixedOrder();
-    Prefilter();
+    RankCandidates();
     Encode();
     Draw();
     return absl::OkStatus();
@@ -91,111 +92,25 @@ class Decider {
     gate_ = {now_, request_.market, profile, consent == Consent::kGranted, &state_.catalogue, placement_->rules.frequency_caps};
   }
 
-  void AddCandidate(const DecideScratch::Row& row) {
-    if (row.offer != nullptr) {
-      const Exclusion exclusion = CheckGate(gate_, row.index, *row.offer);
-      if (exclusion != Exclusion::kNone) {
-        ++decision_.excluded[static_cast<int>(exclusion)];
-        return;
-      }
-    }
-    scratch_.rows.push_back(row);
+  // The places by the shop's rules are read by what answers without a model, what compares with it, and what is recorded.
+  bool NeedsFixedOrder() const {
+    return !AnswersByModel() || placement_->share_on_fixed_order || decision_.record_matrix || IsGuarded();
   }
 
-  // The offers that the request names, each once, in its order. True: one was named again. Where they stand in memory is fetched for
-  // all of them at once: one by one, each would wait for it.
-  bool FindNamedOffers() {
-    scratch_.named.clear();
-    scratch_.seen.clear();
-    bool duplicates = false;
-    for (const RankRequest::Candidate& candidate : request_.candidates) {
-      if (!scratch_.seen.try_emplace(candidate.offer_id, 0).second) {
-        duplicates = true;
-        continue;
-      }
-      const OfferIndex index = state_.catalogue.FindOffer(candidate.offer_id);
-      const CatalogueOffer* offer = index == kNoOffer ? nullptr : &state_.catalogue.OfferAt(index);
-      if (offer != nullptr) __builtin_prefetch(offer->offer.get());
-      scratch_.named.push_back({index, offer, candidate.offer_id, candidate.facts});
-    }
-    return duplicates;
-  }
-
-  void GatherCandidates() {
-    scratch_.rows.clear();
-    if (request_.candidates.empty()) {
-      for (const OfferIndex index : state_.catalogue.offer_table().by_id) {
-        const CatalogueOffer& offer = state_.catalogue.OfferAt(index);
-        const auto& campaigns = placement_->campaigns;
-        if (!campaigns.empty() && std::find(campaigns.begin(), campaigns.end(), offer.offer->campaign) == campaigns.end()) {
-          continue;
-        }
-        AddCandidate({index, &offer, offer.id.value(), {}});
-      }
-    } else {
-      const bool duplicates = FindNamedOffers();
-      for (const DecideScratch::Row& row : scratch_.named) {
-        if (row.offer == nullptr) decision_.unknown_offers.emplace_back(row.id);
-        AddCandidate(row);
-      }
-      if (!decision_.unknown_offers.empty()) Note(DecisionNote::kUnknownOffers);
-      if (duplicates) Note(DecisionNote::kDuplicateCandidates);
-    }
-    RankByIds();
-  }
-
-  bool IdLess(int32_t a, int32_t b) const {
-    const DecideScratch::Row& x = scratch_.rows[static_cast<size_t>(a)];
-    const DecideScratch::Row& y = scratch_.rows[static_cast<size_t>(b)];
-    if (x.offer != nullptr && y.offer != nullptr) return x.offer->id_rank < y.offer->id_rank;
-    return x.id < y.id;
-  }
-
-  // tie_rank[i] = place of row i among the rows by id.
-  void RankByIds() {
-    std::vector<int32_t>& order = scratch_.order;
-    order.resize(scratch_.rows.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::sort(order.begin(), order.end(), [this](int32_t a, int32_t b) { return IdLess(a, b); });
-    scratch_.tie_rank.resize(order.size());
-    for (size_t rank = 0; rank < order.size(); ++rank) scratch_.tie_rank[static_cast<size_t>(order[rank])] = static_cast<int32_t>(rank);
-  }
-
-  // The shop's rules: named offers first, then by population rate, then by id.
-  void RankByFixedOrder() {
-    const std::vector<std::string>* named = nullptr;
+  void RankCandidates() {
+    rows_.emplace(state_, request_, gate_, scratch_, decision_);
+    rows_->Gather(*placement_);
+    rows_->RankByIds();
+    Rng rng(MixHash(seed_, kMatrixStream));
+    decision_.record_matrix = rng.NextUniform() < placement_->matrix_share;
     // Popularity has no rules; the other policies have those of the placement as their base.
     const PolicyState* rules = policy_ == nullptr || policy_->policy.kind == PolicyKind::kFixed ? policy_ : fixed_;
-    if (rules != nullptr) named = &rules->policy.order;
-    const Population::AsOf rates(state_.population, now_);
-    for (DecideScratch::Row& row : scratch_.rows) {
-      row.fixed_place = INT32_MAX;
-      row.fixed_rate = row.offer == nullptr ? 0 : rates.Offer(row.index).slow;
-      if (named == nullptr || named->empty()) continue;
-      const auto at = std::find(named->begin(), named->end(), row.id);
-      if (at != named->end()) row.fixed_place = static_cast<int32_t>(at - named->begin());
-    }
-    std::vector<int32_t>& order = scratch_.order;
-    std::sort(order.begin(), order.end(), [this](int32_t a, int32_t b) {
-      const DecideScratch::Row& x = scratch_.rows[static_cast<size_t>(a)];
-      const DecideScratch::Row& y = scratch_.rows[static_cast<size_t>(b)];
-      if (x.fixed_place != y.fixed_place) return x.fixed_place < y.fixed_place;
-      if (x.fixed_rate != y.fixed_rate) return x.fixed_rate > y.fixed_rate;
-      return scratch_.tie_rank[static_cast<size_t>(a)] < scratch_.tie_rank[static_cast<size_t>(b)];
-    });
-    scratch_.fixed_rank.resize(order.size());
-    for (size_t rank = 0; rank < order.size(); ++rank) scratch_.fixed_rank[static_cast<size_t>(order[rank])] = static_cast<int32_t>(rank);
-  }
-
-  void Prefilter() {
-    if (scratch_.rows.size() <= kMaxCandidates) return;
+    const bool is_too_long = scratch_.rows.size() > kMaxCandidates && request_.offer_keys.empty();
+    scratch_.fixed_rank.clear();
+    if (is_too_long || NeedsFixedOrder()) rows_->RankByFixedOrder(rules);
+    if (!is_too_long) return;
     Note(DecisionNote::kPrefiltered);
-    std::vector<DecideScratch::Row> best;
-    best.reserve(kMaxCandidates);
-    for (int i = 0; i < kMaxCandidates; ++i) best.push_back(scratch_.rows[static_cast<size_t>(scratch_.order[static_cast<size_t>(i)])]);
-    scratch_.rows = std::move(best);
-    RankByIds();
-    RankByFixedOrder();
+    rows_->KeepBest(rules);
   }
 
   int num_rows() const { return static_cast<int>(scratch_.rows.size()); }
@@ -226,8 +141,6 @@ class Decider {
 
   void Encode() {
     decision_.num_candidates = num_rows();
-    Rng rng(MixHash(seed_, kMatrixStream));
-    decision_.record_matrix = rng.NextUniform() < placement_->matrix_share;
     const bool needed = model_ != nullptr && (policy_ == model_ || !decision_.learner.empty() || decision_.record_matrix);
     if (!needed) {
       decision_.features.resize(num_rows(), 0);
@@ -241,7 +154,7 @@ class Decider {
       encoder.Encode(scratch_.facts, scratch_.encoder, decision_.features);
     }
     if (!decision_.record_matrix) return;
-    for (const DecideScratch::Row& row : scratch_.rows) decision_.candidate_ids.emplace_back(row.id);
+    for (const DecideScratch::Row& row : scratch_.rows) decision_.candidate_ids.emplace_back(rows_->IdOf(row));
     decision_.fixed_ranks = scratch_.fixed_rank;
     if (needed) decision_.feature_fingerprint = model_->encoder->fingerprint();
   }
@@ -273,8 +186,8 @@ class Decider {
     scratch_.offers.clear();
     scratch_.ids.clear();
     for (const DecideScratch::Row& row : scratch_.rows) {
-      scratch_.offers.push_back(row.offer);
-      scratch_.ids.push_back(row.id);
+      scratch_.offers.push_back(row.offer == nullptr ? nullptr : &state_.catalogue.OfferAt(row.index));
+      scratch_.ids.push_back(rows_->IdOf(row));
     }
     SlateRulesInput input = RulesOnState(state_, *placement_, request_.market);
     input.offers = scratch_.offers;
@@ -349,13 +262,14 @@ class Decider {
     for (const SlateSlot& drawn : scratch_.drawn) {
       const size_t at = static_cast<size_t>(drawn.candidate);
       const DecideScratch::Row& row = scratch_.rows[at];
-      if (row.offer != nullptr && CheckGate(gate_, row.index, *row.offer) != Exclusion::kNone) {
+      if (row.offer != nullptr && CheckGate(gate_, row.index) != Exclusion::kNone) {
         ++decision_.gate_leaks;
         break;  // never shown: the slate ends here, since later slots were drawn given this one
       }
       DecidedSlot slot;
-      slot.offer_id.assign(row.id.data(), row.id.size());
+      slot.offer_id = std::string(rows_->IdOf(row));
       slot.candidate = drawn.candidate;
+      slot.position = row.position;
       slot.probability = drawn.probability;
       slot.explorer_probability = drawn.explorer_probability;
       if (AnswersAtRandom()) {
@@ -395,6 +309,7 @@ class Decider {
   const PolicyState* fixed_ = nullptr;   // null: popularity
   const PolicyState* model_ = nullptr;   // linear: its features are encoded; null: none
   GateContext gate_;
+  std::optional<CandidateRows> rows_;
 };
 
 }  // namespace
@@ -408,9 +323,11 @@ void Decision::Clear() {
   arm = {};
   used_customer = false;
   deferred = false;
+  by_keys = false;
   slots.clear();
   notes.clear();
   unknown_offers.clear();
+  unknown_keys.clear();
   std::fill(std::begin(excluded), std::end(excluded), 0);
   num_candidates = 0;
   candidate_ids.clear();

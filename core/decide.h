@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "core/candidates/gate.h"
@@ -30,6 +32,7 @@ struct RankRequest {
   std::vector<NamedFact> context;
   std::vector<NamedFact> candidate_facts;  // of all candidates, one after the other
   std::vector<Candidate> candidates;
+  absl::Span<const uint64_t> offer_keys;  // in place of candidates: Catalogue::OfferKeyOf of each
   std::vector<absl::string_view> cart;  // item ids
   int slate_size = 0;
   bool defer_activation = false;
@@ -46,6 +49,7 @@ enum class DecisionNote : uint8_t {
 struct DecidedSlot {
   std::string offer_id;
   int32_t candidate = 0;  // row of the matrix
+  int32_t position = 0;   // in the request's candidates or offer_keys
   double score = 0;
   double probability = 0;
   double explorer_probability = 0;
@@ -63,9 +67,11 @@ struct Decision {
   absl::string_view arm;
   bool used_customer = false;    // consent allows that the record names the customer
   bool deferred = false;
+  bool by_keys = false;          // the request named offers by key
   std::vector<DecidedSlot> slots;
   std::vector<DecisionNote> notes;
   std::vector<std::string> unknown_offers;
+  std::vector<uint32_t> unknown_keys;  // positions in the request's offer_keys
   int excluded[kNumExclusions] = {};
   int num_candidates = 0;
   std::vector<std::string> candidate_ids;  // scored; filled only when the matrix is recorded
@@ -85,8 +91,9 @@ struct Decision {
 struct DecideScratch {
   struct Row {
     OfferIndex index = kNoOffer;
-    const CatalogueOffer* offer = nullptr;
-    absl::string_view id;
+    const OfferRow* offer = nullptr;  // null: the catalogue does not know it
+    int32_t position = 0;             // in the request
+    absl::string_view id;             // as the request names it; without data: by the catalogue
     absl::Span<const NamedFact> facts;
     double fixed_rate = 0;
     int32_t fixed_place = 0;  // in the order of the fixed policy, before those that it does not name
@@ -105,7 +112,11 @@ struct DecideScratch {
   std::vector<uint8_t> is_open;
   SlateScratch slate;
   std::vector<SlateSlot> drawn;
-  absl::flat_hash_map<absl::string_view, int> seen;
+  std::vector<uint32_t> named_by;  // by OfferIndex: number of the last request that named it
+  uint32_t request_number = 0;
+  absl::flat_hash_set<absl::string_view> seen;  // offers that the catalogue does not know
+  absl::flat_hash_map<absl::string_view, int32_t> fixed_places;
+  std::vector<uint64_t> sorted;
   SlateRulesHook rules;
   std::vector<const CatalogueOffer*> offers;
   std::vector<absl::string_view> ids;
@@ -114,6 +125,7 @@ struct DecideScratch {
   absl::flat_hash_map<OfferIndex, double> cart_scores;
 };
 
+// Of a request that names none: the best so many live offers by the fixed order are scored. What a request names is scored whole.
 inline constexpr int kMaxCandidates = 1000;
 
 // Seed, state, request and time in; slate, probabilities and everything the record needs out. Pure: the same arguments give

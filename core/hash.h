@@ -14,6 +14,13 @@ inline uint64_t StableHash(absl::string_view bytes, uint64_t seed = 0) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
 
+// FNV-1a, 64 bits (Fowler, Noll, Vo; RFC 9923): a few lines in any language, for what callers compute themselves.
+inline uint64_t Fnv1aHash(absl::string_view bytes) {
+  uint64_t hash = 0xcbf29ce484222325ull;
+  for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3ull;
+  return hash;
+}
+
 // Mixes two numbers into one (the finaliser of SplitMix64 over their combination).
 inline uint64_t MixHash(uint64_t a, uint64_t b) {
   uint64_t z = a + 0x9e3779b97f4a7c15ull * (b + 1);

@@ -60,6 +60,7 @@ v1::Offer OfferWithUse(const Catalogue& catalogue, OfferIndex index) {
   v1::Offer offer = ToProto(*catalogue.OfferAt(index).offer);
   offer.set_redemptions(catalogue.UseOf(index).redemptions);
   offer.set_spent_micros(catalogue.UseOf(index).spent_micros);
+  offer.set_offer_key(catalogue.OfferKeyOf(index));
   return offer;
 }
 

@@ -111,7 +111,7 @@ void Engine::RestoreReplies() {
         }
         ASSIGN_OR_RETURN(const v1::RankOffersRequest request, RequestOf(record.decision()));
         v1::RankOffersResponse response;
-        FillResponse(record.decision(), record.time_micros(), response);
+        FillResponse(record.decision(), request, record.time_micros(), response);
         replies_.Restore(request.request_id(), record.decision().request_fingerprint(), record.time_micros(),
                          response.SerializeAsString());
         return absl::OkStatus();

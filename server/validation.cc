@@ -176,6 +176,7 @@ Limits LimitsOf(const ServerConfig& config) {
 v1::Limits ToProto(const Limits& limits) {
   v1::Limits out;
   out.set_max_candidates(limits.max_candidates);
+  out.set_max_offer_keys(limits.max_offer_keys);
   out.set_max_context_features(limits.max_context_features);
   out.set_max_candidate_features(limits.max_candidate_features);
   out.set_max_id_bytes(limits.max_id_bytes);
@@ -211,6 +212,10 @@ absl::Status Validate(const v1::RankOffersRequest& request, const Limits& limits
         check.NamedValues(&path, "features", candidate.features(), limits.max_candidate_features);
       }
     }
+  }
+  if (check.Size(Path("offer_keys"), request.offer_keys_size(), limits.max_offer_keys) && request.offer_keys_size() > 0 &&
+      request.candidates_size() > 0) {
+    check.Refuse(Path("offer_keys"), "expected none beside candidates: name the offers one way");
   }
   if (request.slate_size() < 0) check.Refuse(Path("slate_size"), absl::StrCat("expected 0 or more, found ", request.slate_size()));
   check.Consent(request.consent());

@@ -17,6 +17,7 @@ namespace offerd {
 // What the server takes; GetLimits tells callers. See offerd.v1.Limits.
 struct Limits {
   int max_candidates = 1000;
+  int max_offer_keys = 10'000;
   int max_context_features = 64;
   int max_candidate_features = 64;
   int max_id_bytes = 256;

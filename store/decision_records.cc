@@ -1,5 +1,7 @@
 #include "store/decision_records.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/hash.h"
@@ -19,12 +21,20 @@ template <typename Message>
 void FillNotes(const Decision& decision, Message& message) {
   for (const DecisionNote note : decision.notes) message.add_notes(static_cast<v1::RankOffersResponse::Note>(note));
   for (const std::string& offer : decision.unknown_offers) message.add_unknown_offers(offer);
+  message.mutable_unknown_keys()->Add(decision.unknown_keys.begin(), decision.unknown_keys.end());
   for (int i = 1; i < kNumExclusions; ++i) {
     if (decision.excluded[i] == 0) continue;
     v1::RankOffersResponse::Excluded& excluded = *message.add_excluded();
     excluded.set_reason(std::string(ExclusionName(static_cast<Exclusion>(i))));
     excluded.set_count(decision.excluded[i]);
   }
+}
+
+void AddPacked(uint32_t index, double score, double probability, int reason, v1::RankOffersResponse::PackedSlots& packed) {
+  packed.add_index(index);
+  packed.add_score(score);
+  packed.add_probability(probability);
+  packed.add_reason(static_cast<v1::RankOffersResponse::Reason>(reason));
 }
 
 }  // namespace
@@ -53,6 +63,7 @@ void FillRankRequest(const v1::RankOffersRequest& message, RankRequest& request)
         {candidate.offer_id(), absl::MakeConstSpan(request.candidate_facts).subspan(at, count)});
     at += count;
   }
+  request.offer_keys = {message.offer_keys().data(), static_cast<size_t>(message.offer_keys_size())};
 }
 
 uint64_t DecisionSeed(absl::string_view salt, absl::string_view request_id) {
@@ -120,6 +131,10 @@ void FillResponse(const Decision& decision, absl::string_view decision_id, TimeM
   response.set_model_version(decision.model_version);
   response.set_arm(decision.arm.data(), decision.arm.size());
   for (const DecidedSlot& slot : decision.slots) {
+    if (decision.by_keys) {
+      AddPacked(static_cast<uint32_t>(slot.position), slot.score, slot.probability, static_cast<int>(slot.reason), *response.mutable_packed());
+      continue;
+    }
     v1::RankOffersResponse::Slot& answered = *response.add_slots();
     answered.set_offer_id(slot.offer_id);
     answered.set_score(slot.score);
@@ -131,12 +146,19 @@ void FillResponse(const Decision& decision, absl::string_view decision_id, TimeM
   *response.mutable_time() = ToTimestamp(time);
 }
 
-void FillResponse(const v1::stored::Decision& record, TimeMicros time, v1::RankOffersResponse& response) {
+void FillResponse(const v1::stored::Decision& record, const v1::RankOffersRequest& request, TimeMicros time,
+                  v1::RankOffersResponse& response) {
   response.set_decision_id(record.decision_id());
   response.set_policy(record.policy());
   response.set_model_version(record.model_version());
   response.set_arm(record.arm());
   for (const v1::stored::Decision::Slot& slot : record.slots()) {
+    if (request.offer_keys_size() > 0) {
+      const auto& keys = request.offer_keys();
+      const auto first = std::find(keys.begin(), keys.end(), Fnv1aHash(slot.offer_id()));
+      AddPacked(static_cast<uint32_t>(first - keys.begin()), slot.score(), slot.probability(), slot.reason(), *response.mutable_packed());
+      continue;
+    }
     v1::RankOffersResponse::Slot& answered = *response.add_slots();
     answered.set_offer_id(slot.offer_id());
     answered.set_score(slot.score());
@@ -145,6 +167,7 @@ void FillResponse(const v1::stored::Decision& record, TimeMicros time, v1::RankO
   }
   for (const int note : record.notes()) response.add_notes(static_cast<v1::RankOffersResponse::Note>(note));
   *response.mutable_unknown_offers() = record.unknown_offers();
+  *response.mutable_unknown_keys() = record.unknown_keys();
   *response.mutable_excluded() = record.excluded();
   response.set_candidates(record.num_candidates());
   *response.mutable_time() = ToTimestamp(time);

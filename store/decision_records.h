@@ -28,8 +28,9 @@ absl::StatusOr<v1::RankOffersRequest> RequestOf(const v1::stored::Decision& reco
 // The answer to the caller.
 void FillResponse(const Decision& decision, absl::string_view decision_id, TimeMicros time,
                   v1::RankOffersResponse& response);
-// The same answer from the record, for a repeat after a restart.
-void FillResponse(const v1::stored::Decision& record, TimeMicros time, v1::RankOffersResponse& response);
+// The same answer from the record and its request, for a repeat after a restart.
+void FillResponse(const v1::stored::Decision& record, const v1::RankOffersRequest& request, TimeMicros time,
+                  v1::RankOffersResponse& response);
 
 // What tells two bodies with the same request id apart: a hash of the message's wire format.
 uint64_t RequestFingerprint(absl::string_view bytes);

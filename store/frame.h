@@ -17,11 +17,17 @@ namespace offerd {
 inline constexpr char kFrameFormat = 1;
 inline constexpr size_t kFrameHeaderSize = 9;
 
-inline std::string Frame(absl::string_view payload) {
-  const uint64_t hash = StableHash(payload);
-  std::string framed(kFrameHeaderSize + payload.size(), kFrameFormat);
+// Completes a frame of which only the payload is written yet.
+inline void FillFrameHeader(std::string& framed) {
+  const uint64_t hash = StableHash(absl::string_view(framed).substr(kFrameHeaderSize));
+  framed[0] = kFrameFormat;
   for (size_t i = 0; i < 8; ++i) framed[1 + i] = static_cast<char>(hash >> (8 * i) & 0xff);
+}
+
+inline std::string Frame(absl::string_view payload) {
+  std::string framed(kFrameHeaderSize + payload.size(), '\0');
   std::memcpy(framed.data() + kFrameHeaderSize, payload.data(), payload.size());
+  FillFrameHeader(framed);
   return framed;
 }
 

@@ -1,6 +1,7 @@
 #include "store/store.h"
 
 #include <algorithm>
+#include <climits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,6 +29,18 @@ absl::Status ParseRecord(absl::string_view key, absl::string_view framed, v1::st
         absl::StrCat("log ", KeyText(Family::kLog, key), ": holds the record of sequence ", record.sequence()));
   }
   return absl::OkStatus();
+}
+
+// Serialised where it is to stand: a decision of many candidates is large.
+absl::StatusOr<std::string> FrameRecord(const v1::stored::LogRecord& record) {
+  const size_t size = record.ByteSizeLong();
+  if (size > INT_MAX) {
+    return absl::InvalidArgumentError(absl::StrCat("log record ", record.sequence(), " cannot be serialised: nothing was written"));
+  }
+  std::string framed(kFrameHeaderSize + size, '\0');
+  record.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(framed.data()) + kFrameHeaderSize);
+  FillFrameHeader(framed);
+  return framed;
 }
 
 bool TakesEventId(v1::Fate fate) { return fate != v1::DUPLICATE && fate != v1::LATE && fate != v1::REFUSED; }
@@ -121,12 +134,8 @@ absl::Status Store::Append(absl::Span<const v1::stored::LogRecord* const> record
           absl::StrCat("log record ", record->sequence(), " cannot follow ", last, ": nothing was written"));
     }
     last = record->sequence();
-    std::string payload;
-    if (!record->SerializeToString(&payload)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("log record ", last, " cannot be serialised: nothing was written"));
-    }
-    batch.Put(Family::kLog, NumberKey(last), Frame(payload));
+    ASSIGN_OR_RETURN(std::string framed, FrameRecord(*record));
+    batch.Put(Family::kLog, NumberKey(last), std::move(framed));
     const std::string entry = Frame(IndexEntry{last, record->time_micros()}.ToPayload());
     if (record->has_decision()) batch.Put(Family::kDecisions, record->decision().decision_id(), entry);
     if (record->has_event() && TakesEventId(record->event().fate())) {

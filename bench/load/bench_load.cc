@@ -122,6 +122,7 @@ int Main(int argc, char** argv) {
   app.add_option("--customers", options.traffic.customers);
   app.add_option("--items", options.traffic.items, "of the table");
   app.add_option("--candidates", options.traffic.candidates, "of a RankOffers request");
+  app.add_flag("--compact", options.traffic.compact, "RankOffers in the compact form, by offer keys");
   app.add_option("--cart", options.traffic.cart_lines, "lines of a cart");
   app.add_option("--events", options.traffic.events, "of a feedback batch");
   app.add_option("--event_bytes", options.traffic.event_bytes, "of each");

@@ -33,7 +33,14 @@ class EchoHandlers final : public FakeHandlers {
     list_.mutable_time()->CopyFrom(slate_.time());
     list_.add_tables()->set_name("together");
     list_.mutable_tables(0)->set_version(1);
+    packed_slate_ = slate_;
+    packed_slate_.set_candidates(500);
+    v1::RankOffersResponse::PackedSlots& packed = *packed_slate_.mutable_packed();
     for (int i = 0; i < 10; ++i) {
+      packed.add_index(static_cast<uint32_t>(40 * i));
+      packed.add_score(0.1 / (1 + i));
+      packed.add_probability(0.9);
+      packed.add_reason(v1::RankOffersResponse::BEST_ESTIMATE);
       v1::RankOffersResponse::Slot& slot = *slate_.add_slots();
       slot.set_offer_id(absl::StrFormat("offer-%06d", 1000 + i));
       slot.set_score(0.1 / (1 + i));
@@ -47,8 +54,8 @@ class EchoHandlers final : public FakeHandlers {
     }
   }
 
-  absl::Status RankOffers(const v1::RankOffersRequest&, v1::RankOffersResponse* response) override {
-    response->CopyFrom(slate_);
+  absl::Status RankOffers(const v1::RankOffersRequest& request, v1::RankOffersResponse* response) override {
+    response->CopyFrom(request.offer_keys_size() > 0 ? packed_slate_ : slate_);
     return absl::OkStatus();
   }
   absl::Status CrossSell(const v1::CrossSellRequest&, v1::ItemList* response) override { return List(response); }
@@ -71,7 +78,7 @@ class EchoHandlers final : public FakeHandlers {
     return absl::OkStatus();
   }
 
-  v1::RankOffersResponse slate_;
+  v1::RankOffersResponse slate_, packed_slate_;
   v1::ItemList list_;
 };
 

@@ -67,7 +67,7 @@ bool ParseBytes(grpc::ByteBuffer* bytes, google::protobuf::Message* message) {
 bool IsRich(CallKind kind, grpc::ByteBuffer* bytes) {
   if (kind == CallKind::kRankOffers) {
     v1::RankOffersResponse response;
-    return ParseBytes(bytes, &response) && response.slots_size() > 0;
+    return ParseBytes(bytes, &response) && response.slots_size() + response.packed().index_size() > 0;
   }
   if (kind != CallKind::kSendFeedback) {
     v1::ItemList list;

@@ -31,6 +31,7 @@ BIN = support.BIN
 OFFERS, CUSTOMERS, ITEMS, NEIGHBOURS = 10_000, 100_000, 100_000, 100
 VISITS, LINES = 3, 4  # of each customer before the measurement
 COLUMNS = 64
+COMPACT_CANDIDATES = 500
 RATE = 10_000
 IN_FLIGHT = 32
 EVENTS, EVENT_BYTES = 100, 100
@@ -327,16 +328,16 @@ def run_pairs(options, run_pair):
     return good + sorted(others, key=lambda p: p["others"])[:missing], max(0, missing)
 
 
-def measure_calls(options, shop, folder, mix):
-    """Peak of a closed loop, then an open one at the rate, offerd and echo in turns."""
+def measure_calls(options, shop, folder, *arguments):
+    """Peak of a closed loop, then an open one at the rate, offerd and echo in turns; `arguments` say what is asked."""
     dropped = []
 
     def run_one(make):
         server = make(shop, folder)
         try:
-            load(server, 1, "--mix", mix, "--in_flight", 8, warmup=0)  # models are published, memory is warm
-            closed = load(server, options.seconds, "--mix", mix, "--in_flight", IN_FLIGHT)
-            opened = load(server, options.seconds, "--mix", mix, "--mode", "open", "--rate", options.rate)
+            load(server, 1, *arguments, "--in_flight", 8, warmup=0)  # models are published, memory is warm
+            closed = load(server, options.seconds, *arguments, "--in_flight", IN_FLIGHT)
+            opened = load(server, options.seconds, *arguments, "--mode", "open", "--rate", options.rate)
             dropped.append(server.dropped())
             return {"closed": closed, "open": opened, "resident_bytes": resident_bytes(server.pid)}
         finally:
@@ -357,7 +358,7 @@ def measure_calls(options, shop, folder, mix):
         return pair
 
     pairs, disturbed = run_pairs(options, run_pair)
-    allocations = {make.name: count_allocations(make, shop, folder, ["--mix", mix, "--in_flight", 8]) for make in (Offerd, Echo)}
+    allocations = {make.name: count_allocations(make, shop, folder, [*arguments, "--in_flight", 8]) for make in (Offerd, Echo)}
 
     def both(get):
         return {name: spread([get(pair[name]) for pair in pairs]) for name in ("offerd", "echo")}
@@ -454,9 +455,10 @@ def measure_overload(options, shop, folder):
 
 
 CASES = {
-    "rank_offers": lambda o, s, f: measure_calls(o, s, f, "rank_offers"),
-    "cross_sell": lambda o, s, f: measure_calls(o, s, f, "cross_sell"),
+    "rank_offers": lambda o, s, f: measure_calls(o, s, f, "--mix", "rank_offers"),
+    "cross_sell": lambda o, s, f: measure_calls(o, s, f, "--mix", "cross_sell"),
     "feedback": measure_feedback,
+    "rank_offers_compact": lambda o, s, f: measure_calls(o, s, f, "--mix", "rank_offers", "--compact", "--candidates", COMPACT_CANDIDATES),
     "overload": measure_overload,
 }
 
@@ -477,7 +479,7 @@ def keep(name, result):
 
 def main():
     arguments = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n")[0])
-    arguments.add_argument("case", choices=[*CASES, "all"], help="all: the first three")
+    arguments.add_argument("case", choices=[*CASES, "all"], help="all: the first four")
     arguments.add_argument("--json", action="store_true", help="one JSON object on standard output and nothing else")
     arguments.add_argument("--pairs", type=int, default=7)
     arguments.add_argument("--seconds", type=float, default=4, help="counted of each run")
@@ -492,7 +494,7 @@ def main():
         shop = Shop(options.shop or temporary / "shop")
         shop.seed()
         results = {}
-        for name in list(CASES)[:3] if options.case == "all" else [options.case]:
+        for name in list(CASES)[:4] if options.case == "all" else [options.case]:
             log(f"{name}:")
             results[name] = CASES[name](options, shop, temporary)
             keep(name, results[name])

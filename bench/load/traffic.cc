@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "core/check.h"
+#include "core/hash.h"
 #include "offerd/v1/feedback_service.pb.h"
 #include "offerd/v1/offer_service.pb.h"
 
@@ -34,7 +35,14 @@ std::string RankOffersBody(const TrafficOptions& options, Rng& rng) {
   v1::RankOffersRequest request;
   request.set_placement("home");
   request.set_customer_id(CustomerName(Below(rng, options.customers)));
-  for (int i = 0; i < options.candidates; ++i) request.add_candidates()->set_offer_id(OfferName(Below(rng, options.offers)));
+  for (int i = 0; i < options.candidates; ++i) {
+    const std::string offer = OfferName(Below(rng, options.offers));
+    if (options.compact) {
+      request.add_offer_keys(Fnv1aHash(offer));
+    } else {
+      request.add_candidates()->set_offer_id(offer);
+    }
+  }
   return request.SerializeAsString();
 }
 

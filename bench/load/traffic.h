@@ -26,6 +26,7 @@ struct TrafficOptions {
   int customers = 100'000;
   int items = 100'000;
   int candidates = 50;
+  bool compact = false;  // RankOffers by offer keys
   int cart_lines = 5;
   int session_items = 5;
   int events = 100;       // of one call or batch

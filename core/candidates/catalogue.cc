@@ -5,11 +5,31 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "core/check.h"
+#include "core/hash.h"
 
 namespace offerd {
 namespace {
 
 constexpr absl::string_view kBrandMark = "\x1f";  // a control character: no category begins with it
+
+OfferRow MakeRow(const CatalogueOffer& entry, size_t id_rank) {
+  OfferRow row;
+  row.id_rank = static_cast<int32_t>(id_rank);
+  if (entry.offer == nullptr) return row;
+  const Offer& offer = *entry.offer;
+  row.starts_at = offer.starts_at;
+  row.ends_at = offer.ends_at;
+  row.mean_price = entry.mean_price;
+  row.mean_margin = entry.mean_margin;
+  row.coverage_sequence = entry.coverage_sequence;
+  row.category = entry.category;
+  row.brand = entry.brand;
+  row.num_items = static_cast<uint32_t>(entry.items.size());
+  row.is_live = true;
+  row.is_plain = offer.markets.empty() && offer.stock <= 0 && offer.budget_micros <= 0 && !offer.requires_consent &&
+                 offer.audiences.empty() && !offer.only_sent;
+  return row;
+}
 
 }  // namespace
 
@@ -198,6 +218,8 @@ bool Catalogue::DeleteOffer(const OfferId& id) {
 void Catalogue::Rebuild(std::vector<std::shared_ptr<const CatalogueOffer>> offers) {
   auto table = std::make_shared<OfferTable>();
   table->index_of.reserve(offers.size());
+  table->index_of_key.reserve(offers.size());
+  table->rows.resize(offers.size());
   std::vector<OfferIndex> by_id;
   by_id.reserve(offers.size());
   for (size_t i = 0; i < offers.size(); ++i) by_id.push_back(OfferIndex{static_cast<uint32_t>(i)});
@@ -205,17 +227,15 @@ void Catalogue::Rebuild(std::vector<std::shared_ptr<const CatalogueOffer>> offer
     return offers[static_cast<size_t>(a)]->id < offers[static_cast<size_t>(b)]->id;
   });
   for (size_t rank = 0; rank < by_id.size(); ++rank) {
-    auto& entry = offers[static_cast<size_t>(by_id[rank])];
-    if (entry->id_rank != static_cast<int32_t>(rank)) {
-      auto moved = std::make_shared<CatalogueOffer>(*entry);
-      moved->id_rank = static_cast<int32_t>(rank);
-      entry = std::move(moved);
-    }
-    if (entry->offer != nullptr) table->by_id.push_back(by_id[rank]);
+    const CatalogueOffer& entry = *offers[static_cast<size_t>(by_id[rank])];
+    table->rows[static_cast<size_t>(by_id[rank])] = MakeRow(entry, rank);
+    if (entry.offer != nullptr) table->by_id.push_back(by_id[rank]);
   }
   table->offers = std::move(offers);
   for (size_t i = 0; i < table->offers.size(); ++i) {
-    table->index_of.emplace(table->offers[i]->id.value(), OfferIndex{static_cast<uint32_t>(i)});
+    const std::string& id = table->offers[i]->id.value();
+    table->index_of.emplace(id, OfferIndex{static_cast<uint32_t>(i)});
+    table->index_of_key.emplace(Fnv1aHash(id), OfferIndex{static_cast<uint32_t>(i)});
   }
   table->by_coverage = table->by_id;
   std::stable_sort(table->by_coverage.begin(), table->by_coverage.end(), [&table](OfferIndex a, OfferIndex b) {
@@ -238,7 +258,18 @@ bool Catalogue::IsAvailable(const CatalogueOffer& offer, absl::string_view marke
 OfferIndex Catalogue::FindOffer(absl::string_view id) const {
   const auto it = offer_table_->index_of.find(id);
   if (it == offer_table_->index_of.end()) return kNoOffer;
-  return OfferAt(it->second).offer == nullptr ? kNoOffer : it->second;
+  return RowOf(it->second).is_live ? it->second : kNoOffer;
+}
+
+OfferIndex Catalogue::FindOfferByKey(uint64_t key) const {
+  const auto it = offer_table_->index_of_key.find(key);
+  if (it == offer_table_->index_of_key.end()) return kNoOffer;
+  return RowOf(it->second).is_live ? it->second : kNoOffer;
+}
+
+uint64_t Catalogue::OfferKeyOf(OfferIndex index) const {
+  const uint64_t key = Fnv1aHash(OfferAt(index).id.value());
+  return FindOfferByKey(key) == index ? key : 0;
 }
 
 const std::vector<OfferIndex>& Catalogue::Covering(ItemIndex item) const {

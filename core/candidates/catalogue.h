@@ -32,13 +32,29 @@ struct CatalogueOffer {
   double mean_price = 0;           // of the covered items known then, major units
   double mean_margin = 0;          // price less cost
   Sequence coverage_sequence = 0;  // log record that last changed what it covers
-  int32_t id_rank = 0;             // its place among all offers by id: breaks ties
+};
+
+// What every request reads of an offer, worked out from its entry and packed into one cache line.
+struct alignas(64) OfferRow {
+  TimeMicros starts_at = 0;
+  TimeMicros ends_at = 0;
+  double mean_price = 0;
+  double mean_margin = 0;
+  Sequence coverage_sequence = 0;
+  int32_t id_rank = 0;  // place among all offers by id, from 0: breaks ties
+  NameIndex category = kNoName;
+  NameIndex brand = kNoName;
+  uint32_t num_items = 0;
+  bool is_live = false;   // false: deleted
+  bool is_plain = false;  // only dates, what is on sale and what the customer excludes decide whether it may be shown
 };
 
 // All offers at one moment.
 struct OfferTable {
   std::vector<std::shared_ptr<const CatalogueOffer>> offers;              // by OfferIndex
+  std::vector<OfferRow> rows;                                             // by OfferIndex
   absl::flat_hash_map<absl::string_view, OfferIndex> index_of;            // keys live in `offers`
+  absl::flat_hash_map<uint64_t, OfferIndex> index_of_key;  // by Fnv1aHash of the id; of two with the same the one that came first
   std::vector<OfferIndex> by_id;        // live ones, ascending by id
   std::vector<OfferIndex> by_coverage;  // live ones, the latest change of what they cover first
 };
@@ -79,9 +95,13 @@ class Catalogue {
   int64_t num_items() const { return num_items_; }
   // False when every covered item is in the catalogue and none can be bought in the market.
   bool IsAvailable(const CatalogueOffer& offer, absl::string_view market) const;
+  bool has_restricted_items() const { return num_restricted_ > 0; }  // false: every offer is available everywhere
   const OfferTable& offer_table() const { return *offer_table_; }
   const CatalogueOffer& OfferAt(OfferIndex index) const { return *offer_table_->offers[static_cast<size_t>(index)]; }
-  OfferIndex FindOffer(absl::string_view id) const;  // kNoOffer when unknown or deleted
+  const OfferRow& RowOf(OfferIndex index) const { return offer_table_->rows[static_cast<size_t>(index)]; }
+  OfferIndex FindOffer(absl::string_view id) const;      // kNoOffer when unknown or deleted
+  OfferIndex FindOfferByKey(uint64_t key) const;         // the same by Offer.offer_key
+  uint64_t OfferKeyOf(OfferIndex index) const;           // 0 where another offer has it
   // Offers, also deleted ones' numbers left out, that cover the item. Ascending.
   const std::vector<OfferIndex>& Covering(ItemIndex item) const;
   // Items in the catalogue of a category or brand, ascending.

@@ -38,6 +38,20 @@ bool IsShownOut(const GateContext& context, OfferIndex index) {
   return false;
 }
 
+Exclusion CheckBeyondDates(const GateContext& context, OfferIndex index, const CatalogueOffer& entry) {
+  const Offer& offer = *entry.offer;
+  if (!offer.markets.empty() && !Contains(offer.markets, context.market)) return Exclusion::kMarket;
+  const OfferUse& use = context.catalogue->UseOf(index);
+  if (offer.stock > 0 && use.redemptions >= offer.stock) return Exclusion::kStock;
+  if (!context.catalogue->IsAvailable(entry, context.market)) return Exclusion::kStock;
+  if (offer.budget_micros > 0 && use.spent_micros >= offer.budget_micros) return Exclusion::kBudget;
+  if (offer.requires_consent && !context.has_consent) return Exclusion::kConsent;
+  if (!IsEligible(context, offer)) return Exclusion::kEligibility;
+  if (context.profile != nullptr && IsUnwanted(context.profile->customer, offer)) return Exclusion::kCustomer;
+  if (context.profile != nullptr && IsShownOut(context, index)) return Exclusion::kFrequency;
+  return Exclusion::kNone;
+}
+
 }  // namespace
 
 absl::string_view ExclusionName(Exclusion exclusion) {
@@ -56,20 +70,21 @@ absl::string_view ExclusionName(Exclusion exclusion) {
   return "none";
 }
 
-Exclusion CheckGate(const GateContext& context, OfferIndex index, const CatalogueOffer& entry) {
-  const Offer& offer = *entry.offer;
-  if (context.now < offer.starts_at) return Exclusion::kNotStarted;
-  if (context.now >= offer.ends_at) return Exclusion::kEnded;
-  if (!offer.markets.empty() && !Contains(offer.markets, context.market)) return Exclusion::kMarket;
-  const OfferUse& use = context.catalogue->UseOf(index);
-  if (offer.stock > 0 && use.redemptions >= offer.stock) return Exclusion::kStock;
-  if (!context.catalogue->IsAvailable(entry, context.market)) return Exclusion::kStock;
-  if (offer.budget_micros > 0 && use.spent_micros >= offer.budget_micros) return Exclusion::kBudget;
-  if (offer.requires_consent && !context.has_consent) return Exclusion::kConsent;
-  if (!IsEligible(context, offer)) return Exclusion::kEligibility;
-  if (context.profile != nullptr && IsUnwanted(context.profile->customer, offer)) return Exclusion::kCustomer;
-  if (context.profile != nullptr && IsShownOut(context, index)) return Exclusion::kFrequency;
-  return Exclusion::kNone;
+bool GateContext::IsPlain() const {
+  if (catalogue->has_restricted_items()) return false;
+  if (profile == nullptr) return true;
+  const Customer& customer = profile->customer;
+  return customer.excluded_offers.empty() && customer.excluded_categories.empty() && frequency_caps.empty();
+}
+
+Exclusion CheckGate(const GateContext& context, OfferIndex index) { return CheckGate(context, index, context.IsPlain()); }
+
+Exclusion CheckGate(const GateContext& context, OfferIndex index, bool is_plain) {
+  const OfferRow& row = context.catalogue->RowOf(index);
+  if (context.now < row.starts_at) return Exclusion::kNotStarted;
+  if (context.now >= row.ends_at) return Exclusion::kEnded;
+  if (is_plain && row.is_plain) return Exclusion::kNone;
+  return CheckBeyondDates(context, index, context.catalogue->OfferAt(index));
 }
 
 }  // namespace offerd

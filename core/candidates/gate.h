@@ -22,10 +22,15 @@ struct GateContext {
   bool has_consent = false;          // to personal offers
   const Catalogue* catalogue = nullptr;
   absl::Span<const FrequencyCap> frequency_caps;  // of the placement
+
+  // Nothing of the asker, the placement or the catalogue forbids an offer that is OfferRow::is_plain.
+  bool IsPlain() const;
 };
 
 // The one gate: every list passes it when candidates are gathered, and again, slot by slot, before it leaves. It reads only
 // the state the request pinned. Dates are half open, [starts_at, ends_at).
-Exclusion CheckGate(const GateContext& context, OfferIndex index, const CatalogueOffer& offer);
+Exclusion CheckGate(const GateContext& context, OfferIndex index);
+// The same for offers in a row: `is_plain` is context.IsPlain(), asked once.
+Exclusion CheckGate(const GateContext& context, OfferIndex index, bool is_plain);
 
 }  // namespace offerd

@@ -303,6 +303,8 @@ int Encoder::FindBlock(absl::string_view name) const {
 constexpr int kLanes = 8;
 typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
 typedef float Four __attribute__((vector_size(4 * sizeof(float))));
+constexpr int kDoubles = 4;
+typedef double Doubles __attribute__((vector_size(kDoubles * sizeof(double))));
 
 inline Four Load(const float* from) {
   Four value;
@@ -426,7 +428,32 @@ class Encoder::Columns {
     }
     const double* from = facts_.Numbers(block.fact).data();
     float* to = Column(First(block));
-    for (size_t i = 0; i < n_; ++i) to[i] = NumericValue(block, from[i]);
+    size_t i = 0;
+    if (block.transform == Transform::kIdentity || block.transform == Transform::kSqrt) {
+      for (; i + kDoubles <= n_; i += kDoubles) FillNumericLanes(block, from + i, to + i);
+    }
+    for (; i < n_; ++i) to[i] = NumericValue(block, from[i]);
+  }
+
+  // NumericValue of kDoubles numbers at once: the same comparisons in the same order, so the same bits.
+  static void FillNumericLanes(const Block& block, const double* from, float* to) {
+    const double a = block.min, b = block.max, m = block.missing_value;
+    const Doubles least = {a, a, a, a}, most = {b, b, b, b}, missing = {m, m, m, m};
+    const Doubles bound = {kLargestValue, kLargestValue, kLargestValue, kLargestValue};
+    Doubles given;
+    std::memcpy(&given, from, sizeof(given));
+    Doubles x = given < least ? least : given;
+    x = most < given ? most : x;
+    if (block.transform == Transform::kSqrt) {
+      for (int lane = 0; lane < kDoubles; ++lane) x[lane] = std::sqrt(x[lane]);
+    }
+    x = x * block.multiplier;
+    x = given == given ? x : missing;
+    x = x < -bound ? -bound : x;
+    x = bound < x ? bound : x;
+    x = x == x ? x : Doubles{};
+    const Four narrow = __builtin_convertvector(x, Four);
+    std::memcpy(to, &narrow, sizeof(narrow));
   }
 
   void FillCross(const Block& block) {

@@ -151,7 +151,7 @@ class ComputedColumn {
   // f(view, candidate) of every candidate that the catalogue knows.
   template <typename F>
   bool Each(F f) {
-    for (size_t i = 0; i < column_.size(); ++i) column_[i] = candidates_[i].offer == nullptr ? kMissing : f(views_[i], candidates_[i]);
+    for (size_t i = 0; i < column_.size(); ++i) column_[i] = candidates_[i].row == nullptr ? kMissing : f(views_[i], candidates_[i]);
     return true;
   }
   template <typename F>
@@ -214,20 +214,20 @@ class ComputedColumn {
     using Candidate = FactCandidate;
     switch (computed) {
       case kOfferItems:
-        Each([](const View&, const Candidate& c) { return static_cast<double>(c.offer->items.size()); });
+        Each([](const View&, const Candidate& c) { return static_cast<double>(c.row->num_items); });
         break;
-      case kOfferPrice: Each([](const View&, const Candidate& c) { return c.offer->mean_price; }); break;
-      case kOfferMargin: Each([](const View&, const Candidate& c) { return c.offer->mean_margin; }); break;
+      case kOfferPrice: Each([](const View&, const Candidate& c) { return c.row->mean_price; }); break;
+      case kOfferMargin: Each([](const View&, const Candidate& c) { return c.row->mean_margin; }); break;
       case kOfferRemainingStock: Each([this](const View&, const Candidate& c) { return RemainingStock(c); }); break;
       case kOfferAgeDays:
         Each([this](const View&, const Candidate& c) {
-          const TimeMicros start = c.offer->offer->starts_at;
+          const TimeMicros start = c.row->starts_at;
           return start == INT64_MIN ? kMissing : DaysSince(start, now_);
         });
         break;
       case kOfferDaysLeft:
         Each([this](const View&, const Candidate& c) {
-          const TimeMicros end = c.offer->offer->ends_at;
+          const TimeMicros end = c.row->ends_at;
           return end == kForever ? kMissing : std::max(0.0, Days(end - now_));
         });
         break;
@@ -237,14 +237,15 @@ class ComputedColumn {
     }
   }
 
+  const Offer& OfferOf(const FactCandidate& candidate) const { return *sources_.catalogue->OfferAt(candidate.index).offer; }
   double RemainingStock(const FactCandidate& candidate) const {
-    const int64_t stock = candidate.offer->offer->stock;
+    const int64_t stock = OfferOf(candidate).stock;
     return stock == 0 ? kMissing : static_cast<double>(stock - sources_.catalogue->UseOf(candidate.index).redemptions);
   }
   bool WasSent(const FactCandidate& candidate) const {
     if (sources_.profile == nullptr) return false;
     const auto& sent = sources_.profile->customer.campaigns;
-    return std::find(sent.begin(), sent.end(), candidate.offer->offer->campaign) != sent.end();
+    return std::find(sent.begin(), sent.end(), OfferOf(candidate).campaign) != sent.end();
   }
   double CartScore(const FactCandidate& candidate) const {
     if (sources_.cart_scores == nullptr) return kMissing;
@@ -300,11 +301,11 @@ void FactPlan::FillViews(const FactSources& sources, absl::Span<const FactCandid
   for (size_t i = 0; i < candidates.size(); ++i) {
     CandidateView& view = views[i];
     view.offer = view.category = view.brand = nullptr;
-    if (candidates[i].offer == nullptr) continue;
-    const CatalogueOffer& offer = *candidates[i].offer;
+    if (candidates[i].row == nullptr) continue;
+    const OfferRow& offer = *candidates[i].row;
     if (sources.profile != nullptr) {
       const Profile& profile = *sources.profile;
-      if (reads_offer_affinity_) view.offer = profile.OfferAffinity(candidates[i].index, offer, view.summed);
+      if (reads_offer_affinity_) view.offer = profile.OfferAffinity(candidates[i].index, *sources.catalogue, view.summed);
       if (reads_name_affinity_ && offer.category != kNoName) {
         view.category = profile.Find(Affinity::Kind::kCategory, static_cast<uint32_t>(offer.category));
       }
@@ -343,8 +344,8 @@ void FactPlan::Fill(const FactSources& sources, absl::Span<const FactCandidate> 
         Fact value = Fact::Missing();
         if (reader.scope == FactScope::kCandidate) {
           value = FindIn(candidate.facts, reader.name);
-        } else if (candidate.offer != nullptr) {
-          value = FindIn(candidate.offer->offer->attributes, reader.name);
+        } else if (candidate.row != nullptr) {
+          value = FindIn(sources.catalogue->OfferAt(candidate.index).offer->attributes, reader.name);
         }
         facts.Set(fact, i, value);
       }

@@ -34,7 +34,7 @@ struct FactSources {
 // A candidate as facts see it.
 struct FactCandidate {
   OfferIndex index = kNoOffer;
-  const CatalogueOffer* offer = nullptr;  // null: the catalogue does not know it
+  const OfferRow* row = nullptr;      // null: the catalogue does not know it
   absl::Span<const NamedFact> facts;      // given inline
 };
 

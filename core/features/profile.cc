@@ -234,8 +234,10 @@ const Affinity* Profile::Find(Affinity::Kind kind, uint32_t index) const {
   return at != affinities_.end() && at->key == key ? &*at : nullptr;
 }
 
-const Affinity* Profile::OfferAffinity(OfferIndex index, const CatalogueOffer& offer, Affinity& scratch) const {
-  if (offer.coverage_sequence > folded_sequence_) return SumOfHistory(offer.items, scratch) ? &scratch : nullptr;
+const Affinity* Profile::OfferAffinity(OfferIndex index, const Catalogue& catalogue, Affinity& scratch) const {
+  if (catalogue.RowOf(index).coverage_sequence > folded_sequence_) {
+    return SumOfHistory(catalogue.OfferAt(index).items, scratch) ? &scratch : nullptr;
+  }
   return Find(Affinity::Kind::kOffer, static_cast<uint32_t>(index));
 }
 

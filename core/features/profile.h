@@ -83,7 +83,7 @@ class Profile {
   const Affinity* Find(Affinity::Kind kind, uint32_t index) const;
 
   // As Find, but right also for an offer younger than the last visit; `scratch` holds the sum then.
-  const Affinity* OfferAffinity(OfferIndex index, const CatalogueOffer& offer, Affinity& scratch) const;
+  const Affinity* OfferAffinity(OfferIndex index, const Catalogue& catalogue, Affinity& scratch) const;
 
   uint32_t num_visits() const { return num_visits_; }
   TimeMicros first_visit() const { return first_visit_; }

@@ -1,6 +1,7 @@
 #include "core/lists/list_answer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -34,7 +35,9 @@ class Answerer {
     FindSeeds();
     Hide();
     scratch_.blended.clear();
+    scratch_.by_index.clear();
     scratch_.by_id.clear();
+    scratch_.strategy.lines_of = nullptr;
     for (const Strategy& strategy : lists_->strategies) Ask(strategy, /*is_fallback=*/false);
     AddBusinessValue(0);
     Select();
@@ -140,13 +143,43 @@ class Answerer {
     if (std::none_of(answer_.tables.begin(), answer_.tables.end(), is_same)) answer_.tables.push_back(used);
   }
 
+  // The order of the strategy is that of the list: nothing is blended, weighed or left out afterwards.
+  bool KeepsItsOrder() const {
+    return lists_->strategies.size() == 1 && answer_.entries.empty() && lists_->margin_weight == 0 && lists_->up_sell_weight == 0 &&
+           lists_->diversity == 0 && lists_->max_per_category == 0 && lists_->max_per_brand == 0;
+  }
+
+  // Candidates of one strategy. More than are shown, where blending, caps and diversity choose among them; else only those, and what has
+  // the last one's score, which stands before it by its id.
+  void Collect(const Strategy& strategy) {
+    const bool keeps_bought = strategy.kind == StrategyKind::kBuyAgain;
+    const auto run = [&](size_t depth) {
+      RunStrategy(strategy, context_, depth, [&](absl::string_view id, ItemIndex index) { return MayShow(id, index, keeps_bought); },
+                  scratch_.strategy, &scratch_.candidates);
+    };
+    const size_t deep = 4 * count_ + 40;
+    if (!KeepsItsOrder()) return run(deep);
+    run(count_ + 1);
+    const std::vector<ListCandidate>& found = scratch_.candidates;
+    const auto share = [&found](size_t at) { return found[at].score / found.front().score; };
+    if (found.size() > count_ && share(count_) == share(count_ - 1)) run(deep);
+  }
+
+  Blended& BlendedOf(const ListCandidate& candidate, bool is_fallback) {
+    const size_t next = scratch_.blended.size();
+    const auto [at, is_new] = candidate.index != kNoItem ? Place(scratch_.by_index.try_emplace(candidate.index, next))
+                                                         : Place(scratch_.by_id.try_emplace(candidate.id, next));
+    if (is_new) scratch_.blended.push_back({candidate, 0, 0, nullptr, is_fallback, false});
+    return scratch_.blended[at];
+  }
+  template <typename Emplaced>
+  static std::pair<size_t, bool> Place(const Emplaced& emplaced) {
+    return {emplaced.first->second, emplaced.second};
+  }
+
   void Ask(const Strategy& strategy, bool is_fallback) {
     NoteTable(strategy);
-    const bool keeps_bought = strategy.kind == StrategyKind::kBuyAgain;
-    const size_t depth = 4 * count_ + 40;  // more than are shown: blending, caps and diversity choose among them
-    RunStrategy(strategy, context_, depth,
-                [&](absl::string_view id, ItemIndex index) { return MayShow(id, index, keeps_bought); }, scratch_.strategy,
-                &scratch_.candidates);
+    Collect(strategy);
     if (scratch_.candidates.empty()) return;
     const double largest = scratch_.candidates.front().score;
     for (size_t rank = 0; rank < scratch_.candidates.size(); ++rank) {
@@ -154,13 +187,12 @@ class Answerer {
       if (!(candidate.score > 0)) break;
       const double part = strategy.weight * (lists_->by_reciprocal_rank ? 1 / (kReciprocalRankOffset + static_cast<double>(rank + 1))
                                                                          : candidate.score / largest);
-      const auto [at, is_new] = scratch_.by_id.try_emplace(candidate.id, scratch_.blended.size());
-      if (is_new) scratch_.blended.push_back({candidate, 0, 0, nullptr, is_fallback, false});
-      Blended& blended = scratch_.blended[at->second];
+      Blended& blended = BlendedOf(candidate, is_fallback);
       blended.score += part;
       if (blended.strategy == nullptr || part > blended.best_part) {
         blended.best_part = part;
         blended.strategy = &strategy;
+        blended.candidate.table_item = candidate.table_item;
       }
     }
   }
@@ -269,7 +301,7 @@ class Answerer {
     entry.item_id = std::string(blended.candidate.id);
     entry.score = blended.score;
     entry.strategy = blended.strategy->kind;
-    entry.because_item_id = std::string(BecauseOf(*blended.strategy, context_, blended.candidate));
+    entry.because_item_id = std::string(BecauseOf(*blended.strategy, context_, blended.candidate, scratch_.strategy));
     entry.is_fallback = blended.is_fallback;
     entry.is_up_sell = blended.is_up_sell;
     answer_.entries.push_back(std::move(entry));
@@ -284,8 +316,12 @@ class Answerer {
       kept.reserve(chosen_.size());
       for (const Blended* chosen : chosen_) kept.push_back(*chosen);
       scratch_.blended = std::move(kept);
+      scratch_.by_index.clear();
       scratch_.by_id.clear();
-      for (size_t i = 0; i < scratch_.blended.size(); ++i) scratch_.by_id.emplace(scratch_.blended[i].candidate.id, i);
+      for (size_t i = 0; i < scratch_.blended.size(); ++i) {
+        const ListCandidate& candidate = scratch_.blended[i].candidate;
+        candidate.index != kNoItem ? scratch_.by_index.emplace(candidate.index, i).second : scratch_.by_id.emplace(candidate.id, i).second;
+      }
       const size_t first = scratch_.blended.size();
       Ask(fallback, /*is_fallback=*/true);
       AddBusinessValue(first);

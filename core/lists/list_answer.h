@@ -65,8 +65,9 @@ struct ListScratch {
   ListContext context;
   std::vector<ListCandidate> candidates;
   std::vector<Blended> blended;
-  absl::flat_hash_map<absl::string_view, size_t> by_id;
-  absl::flat_hash_set<absl::string_view> hidden;  // the cart, the excluded, what was bought
+  absl::flat_hash_map<ItemIndex, size_t> by_index;       // places in `blended`
+  absl::flat_hash_map<absl::string_view, size_t> by_id;  // of those known to a table alone
+  absl::flat_hash_set<absl::string_view> hidden;         // the cart, the excluded
 };
 
 // The items to show: every strategy of the placement asked, their scores blended, business value and diversity applied, and

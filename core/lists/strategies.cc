@@ -4,7 +4,6 @@
 #include <cmath>
 #include <utility>
 
-
 namespace offerd {
 namespace {
 
@@ -25,8 +24,11 @@ void KeepBest(size_t count, Candidates* candidates) {
 
 absl::string_view IdOf(const ListContext& context, ItemIndex index) { return context.state->catalogue.ItemAt(index).id.value(); }
 
-// The items a table is asked about, with their weights.
-void FillLines(const Strategy& strategy, const ListContext& context, const ItemIdsView& ids, std::vector<CartLine>* lines) {
+// The items a table is asked about, with their weights, into scratch.lines; found once a request where the strategy stays the same.
+void FillLines(const Strategy& strategy, const ListContext& context, const ItemIdsView& ids, StrategyScratch& scratch) {
+  if (scratch.lines_of == &strategy) return;
+  scratch.lines_of = &strategy;
+  std::vector<CartLine>* lines = &scratch.lines;
   lines->clear();
   if (strategy.kind == StrategyKind::kHistory) {
     for (const HistoryItem& item : context.history) {
@@ -51,7 +53,7 @@ void Keep(const ListContext& context, const ListTable& table, MayShow may_show, 
     if (item.score <= 0) return;
     const absl::string_view id = table.ids.IdOf(item.item);
     const ItemIndex index = FindNumber(context.state->catalogue, id, numbers[item.item]);
-    if (may_show(id, index)) candidates->push_back({id, index, item.score});
+    if (may_show(id, index)) candidates->push_back({id, index, item.score, item.item});
   }
 }
 
@@ -65,7 +67,7 @@ void TopOfHistory(StrategyScratch& scratch) {
 
 void Neighbours(const Strategy& strategy, const ListContext& context, const ListTable& table, size_t count, MayShow may_show,
                 StrategyScratch& scratch, Candidates* candidates) {
-  FillLines(strategy, context, table.ids, &scratch.lines);
+  FillLines(strategy, context, table.ids, scratch);
   if (scratch.lines.empty()) return;
   scratch.cart.Accumulate(table.rows, scratch.lines);
   if (strategy.kind == StrategyKind::kHistory) {
@@ -327,7 +329,7 @@ void RunStrategy(const Strategy& strategy, const ListContext& context, size_t co
   }
 }
 
-absl::string_view BecauseOf(const Strategy& strategy, const ListContext& context, const ListCandidate& candidate) {
+absl::string_view BecauseOf(const Strategy& strategy, const ListContext& context, const ListCandidate& candidate, StrategyScratch& scratch) {
   absl::string_view because;
   double most = 0;
   const auto offer = [&](absl::string_view id, double part) {
@@ -340,11 +342,11 @@ absl::string_view BecauseOf(const Strategy& strategy, const ListContext& context
     case StrategyKind::kNeighbours:
     case StrategyKind::kHistory: {
       const ListTable* table = FindTable(*context.state, strategy.table, context.market);
-      const auto to = table == nullptr ? std::nullopt : table->ids.Find(candidate.id);
-      if (!to.has_value()) break;
-      std::vector<CartLine> lines;
-      FillLines(strategy, context, table->ids, &lines);
-      for (const CartLine& line : lines) offer(table->ids.IdOf(line.item), line.weight * ScoreOf(table->rows, line.item, *to));
+      if (table == nullptr) break;
+      FillLines(strategy, context, table->ids, scratch);
+      for (const CartLine& line : scratch.lines) {
+        offer(table->ids.IdOf(line.item), line.weight * ScoreOf(table->rows, line.item, candidate.table_item));
+      }
       break;
     }
     case StrategyKind::kSessions: return context.seeds.empty() ? absl::string_view() : context.seeds.back().id;

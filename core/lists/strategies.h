@@ -52,12 +52,14 @@ struct ListCandidate {
   absl::string_view id;       // lives as long as the state
   ItemIndex index = kNoItem;  // kNoItem: known to a table alone
   double score = 0;           // > 0, of the strategy
+  TableItem table_item = 0;   // of the strategy's table, where it reads one
 };
 
 struct StrategyScratch {
   RememberedNumbers numbers;
   CartScorer cart;
   SessionScratch sessions;
+  const Strategy* lines_of = nullptr;  // whose `lines` these are, in this request; null: nobody's
   std::vector<CartLine> lines;
   std::vector<TableItem> session;
   std::vector<ScoredItem> scored;
@@ -74,6 +76,6 @@ void RunStrategy(const Strategy& strategy, const ListContext& context, size_t co
                  std::vector<ListCandidate>* candidates);
 
 // The item of the cart, the session or the history that led most to an item; empty where nothing did.
-absl::string_view BecauseOf(const Strategy& strategy, const ListContext& context, const ListCandidate& candidate);
+absl::string_view BecauseOf(const Strategy& strategy, const ListContext& context, const ListCandidate& candidate, StrategyScratch& scratch);
 
 }  // namespace offerd

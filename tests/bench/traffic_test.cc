@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 
+#include "core/hash.h"
 #include "google/protobuf/message.h"
 #include "gtest/gtest.h"
 #include "offerd/v1/feedback_service.pb.h"
@@ -44,6 +45,21 @@ TEST(TrafficTest, EachRankOffersHasItsOwnIdAndTheWantedCandidates) {
   }
   EXPECT_EQ(ids.size(), 30u);
   EXPECT_EQ(customers.size(), 3u);  // the bodies come again
+}
+
+TEST(TrafficTest, CompactRankOffersNameTheSameOffersByKey) {
+  TrafficOptions options = Small();
+  Traffic plain(options, 1);
+  options.compact = true;
+  Traffic compact(options, 1);
+  grpc::ByteBuffer bytes;
+  plain.Fill(CallKind::kRankOffers, &bytes);
+  const auto named = Parse<v1::RankOffersRequest>(bytes);
+  compact.Fill(CallKind::kRankOffers, &bytes);
+  const auto keyed = Parse<v1::RankOffersRequest>(bytes);
+  EXPECT_EQ(keyed.candidates_size(), 0);
+  ASSERT_EQ(keyed.offer_keys_size(), named.candidates_size());
+  for (int i = 0; i < named.candidates_size(); ++i) EXPECT_EQ(keyed.offer_keys(i), Fnv1aHash(named.candidates(i).offer_id()));
 }
 
 TEST(TrafficTest, WithoutRequestIdsThereAreNone) {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "core/hash.h"
 #include "core/rng.h"
 #include "tests/core/log_writer.h"
 #include "tests/support/reference/slate_reference.h"
@@ -338,6 +339,62 @@ TEST_F(DecideTest, ADuplicateCandidateCountsOnceAndTheFirstIsKept) {
   EXPECT_EQ(decision_.num_candidates, 2);
 }
 
+// What is asked by key is decided as what is asked by id, to the bit.
+TEST_F(DecideTest, OfferKeysAreAnotherWayToNameTheSameOffers) {
+  placement_.matrix_share = 0.5;
+  Teach();
+  Rng rng(5);
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    OwnedRequest by_id, by_key;
+    std::vector<uint64_t> keys;
+    for (uint64_t n = 1 + rng.NextBits() % 9; n-- > 0;) {
+      by_id.ids.emplace_back(1, static_cast<char>('a' + rng.NextBits() % 6));
+      by_id.request.candidates.push_back({by_id.ids.back(), {}});
+      keys.push_back(Fnv1aHash(by_id.ids.back()));
+    }
+    by_key.request.offer_keys = keys;
+    for (OwnedRequest* request : {&by_id, &by_key}) request->request.customer_id = "ann";
+    const std::string expected = Bytes(Ask(by_id.request, seed));
+    EXPECT_FALSE(decision_.by_keys);
+    EXPECT_EQ(Bytes(Ask(by_key.request, seed)), expected) << seed;
+    EXPECT_TRUE(decision_.by_keys);
+    for (const DecidedSlot& slot : decision_.slots) {
+      const auto first = std::find(by_id.ids.begin(), by_id.ids.end(), slot.offer_id);
+      EXPECT_EQ(slot.position, first - by_id.ids.begin());
+    }
+  }
+}
+
+TEST_F(DecideTest, KeysThatNoOfferHasAreLeftOutAndSaid) {
+  placement_.policy = "rules";
+  SetPlacement();
+  const std::vector<uint64_t> keys = {7, Fnv1aHash("b"), Fnv1aHash("nobody"), Fnv1aHash("d"), 7};
+  OwnedRequest request;
+  request.request.offer_keys = keys;
+  EXPECT_THAT(Ask(request.request).notes, ElementsAre(DecisionNote::kUnknownOffers, DecisionNote::kFewerThanAsked));
+  EXPECT_THAT(decision_.unknown_keys, ElementsAre(0, 2, 4));
+  EXPECT_THAT(Slate(), ElementsAre("d", "b"));
+  EXPECT_EQ(decision_.num_candidates, 2);
+}
+
+TEST_F(DecideTest, TenThousandKeysAreAllScored) {
+  std::vector<Offer> offers;
+  std::vector<uint64_t> keys;
+  for (int i = 0; i < 10'000; ++i) {
+    offers.push_back(MakeOffer(absl::StrCat("many ", i), {"item a"}));
+    keys.push_back(Fnv1aHash(offers.back().id.value()));
+  }
+  log_.Write(now_, OffersUpserted{offers});
+  Teach();
+  OwnedRequest request;
+  request.request.offer_keys = keys;
+  EXPECT_THAT(Ask(request.request).notes, IsEmpty());
+  EXPECT_EQ(decision_.num_candidates, 10'000);
+  EXPECT_EQ(decision_.slots.size(), 3u);
+  request.request.offer_keys = {};
+  EXPECT_THAT(Ask(request.request).notes, ElementsAre(DecisionNote::kPrefiltered));
+}
+
 TEST_F(DecideTest, NoCandidateLeftIsAnEmptySlateWithTheReason) {
   placement_.campaigns = {"a campaign without offers"};
   SetPlacement();
@@ -568,7 +625,8 @@ TEST_F(DecideTest, NoSlateOfARandomCatalogueGetsPastTheGate) {
       for (const OfferIndex index : catalogue.offer_table().by_id) {
         const std::string& id = catalogue.OfferAt(index).id.value();
         if (!request.ids.empty() && std::find(request.ids.begin(), request.ids.end(), id) == request.ids.end()) continue;
-        const Exclusion exclusion = CheckGate(gate, index, catalogue.OfferAt(index));
+        const Exclusion exclusion = CheckGate(gate, index);
+        EXPECT_EQ(CheckGate(gate, index, false), exclusion);  // the short way for plain offers says the same
         if (exclusion == Exclusion::kNone) {
           ++passed;
         } else {
@@ -582,7 +640,7 @@ TEST_F(DecideTest, NoSlateOfARandomCatalogueGetsPastTheGate) {
       change.placement = "home";
       for (const DecidedSlot& slot : decision_.slots) {
         const OfferIndex index = catalogue.FindOffer(slot.offer_id);
-        EXPECT_EQ(CheckGate(gate, index, catalogue.OfferAt(index)), Exclusion::kNone) << slot.offer_id;
+        EXPECT_EQ(CheckGate(gate, index), Exclusion::kNone) << slot.offer_id;
         change.slots.push_back({OfferId(slot.offer_id), {}});
       }
       log.Write(now_, change);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "core/hash.h"
 #include "core/rng.h"
 #include "tests/core/log_writer.h"
 
@@ -165,6 +166,34 @@ TEST(CatalogueTest, CoveringAnswersForItemsFarFromTheCoveredOne) {
   EXPECT_THAT(IdsCovering(catalogue, "i1999"), ElementsAre("o"));
 }
 
+TEST(CatalogueTest, AnOfferIsFoundByTheHashOfItsId) {
+  EXPECT_EQ(Fnv1aHash(""), 0xcbf29ce484222325u);  // of the tables in RFC 9923
+  EXPECT_EQ(Fnv1aHash("a"), 0xaf63dc4c8601ec8cu);
+  EXPECT_EQ(Fnv1aHash("foobar"), 0x85944171f73967e8u);
+  Catalogue catalogue;
+  catalogue.UpsertOffers({MakeOffer("a", {"i"}), MakeOffer("foobar", {"i"})}, 1);
+  EXPECT_EQ(catalogue.FindOfferByKey(0x85944171f73967e8u), catalogue.FindOffer("foobar"));
+  EXPECT_EQ(catalogue.OfferKeyOf(catalogue.FindOffer("a")), 0xaf63dc4c8601ec8cu);
+  EXPECT_EQ(catalogue.FindOfferByKey(1), kNoOffer);
+  catalogue.DeleteOffer(OfferId("a"));
+  EXPECT_EQ(catalogue.FindOfferByKey(0xaf63dc4c8601ec8cu), kNoOffer);
+  EXPECT_FALSE(catalogue.RowOf(OfferIndex{0}).is_live);
+}
+
+// The first of two offers whose ids have one hash keeps the key for ever: it never names the other.
+TEST(CatalogueTest, OfTwoOffersWithTheSameHashTheFirstHasTheKey) {
+  const std::string first = "8yn0iYCKYHlIj4-BwPqk", second = "GReLUrM4wMqfg9yzV3KQ";
+  ASSERT_EQ(Fnv1aHash(first), Fnv1aHash(second));
+  Catalogue catalogue;
+  catalogue.UpsertOffers({MakeOffer(first, {"i"})}, 1);
+  catalogue.UpsertOffers({MakeOffer(second, {"i"})}, 2);
+  EXPECT_EQ(catalogue.OfferKeyOf(catalogue.FindOffer(first)), Fnv1aHash(first));
+  EXPECT_EQ(catalogue.OfferKeyOf(catalogue.FindOffer(second)), 0u);
+  catalogue.DeleteOffer(OfferId(first));
+  EXPECT_EQ(catalogue.FindOfferByKey(Fnv1aHash(second)), kNoOffer);
+  EXPECT_EQ(catalogue.OfferKeyOf(catalogue.FindOffer(second)), 0u);
+}
+
 void ExpectSameOffers(const Catalogue& a, const Catalogue& b) {
   ASSERT_EQ(a.offer_table().offers.size(), b.offer_table().offers.size());
   EXPECT_EQ(a.offer_table().by_id, b.offer_table().by_id);
@@ -173,7 +202,9 @@ void ExpectSameOffers(const Catalogue& a, const Catalogue& b) {
     const CatalogueOffer& x = *a.offer_table().offers[i];
     const CatalogueOffer& y = *b.offer_table().offers[i];
     EXPECT_EQ(x.id, y.id);
-    EXPECT_EQ(x.id_rank, y.id_rank);
+    const OfferIndex index{static_cast<uint32_t>(i)};
+    EXPECT_EQ(a.RowOf(index).id_rank, b.RowOf(index).id_rank);
+    EXPECT_EQ(a.OfferKeyOf(index), b.OfferKeyOf(index));
     EXPECT_EQ(x.items, y.items);
     EXPECT_EQ(x.category, y.category);
     EXPECT_EQ(x.brand, y.brand);
@@ -222,8 +253,8 @@ TEST(CatalogueTest, AgreesWithASlowTwinAndARestoredOneIsEqual) {
       int32_t rank = -1;
       for (const OfferIndex index : catalogue.offer_table().by_id) {
         by_id.push_back(catalogue.OfferAt(index).id.value());
-        EXPECT_GT(catalogue.OfferAt(index).id_rank, rank);
-        rank = catalogue.OfferAt(index).id_rank;
+        EXPECT_GT(catalogue.RowOf(index).id_rank, rank);
+        rank = catalogue.RowOf(index).id_rank;
       }
       std::vector<std::string> expected;
       for (const auto& [id, items] : live) expected.push_back(id);
@@ -252,7 +283,6 @@ TEST(CatalogueTest, AgreesWithASlowTwinAndARestoredOneIsEqual) {
     for (const auto& offer : catalogue.offer_table().offers) {
       stored.push_back(std::make_shared<CatalogueOffer>(*offer));
       stored.back()->items.clear();  // not stored
-      stored.back()->id_rank = 0;
     }
     restored.RestoreOffers(std::move(stored));
     ExpectSameOffers(restored, catalogue);

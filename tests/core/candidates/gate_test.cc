@@ -27,7 +27,7 @@ struct Scene {
     catalogue.UpsertOffers({MakeOffer("another"), offer}, 1);
     const OfferIndex index = catalogue.FindOffer("o");
     catalogue.MutateUse(index) = use;
-    return CheckGate({kNow, "fr", is_known ? &profile : nullptr, has_consent, &catalogue, {}}, index, catalogue.OfferAt(index));
+    return CheckGate({kNow, "fr", is_known ? &profile : nullptr, has_consent, &catalogue, {}}, index);
   }
 };
 

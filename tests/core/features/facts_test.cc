@@ -46,7 +46,7 @@ class FactsTest : public ::testing::Test {
     const State& state = log_.state();
     const FactSources sources = Sources(customer);
     const OfferIndex index = state.catalogue.FindOffer(offer);
-    const FactCandidate candidate{index, index == kNoOffer ? nullptr : &state.catalogue.OfferAt(index), inline_};
+    const FactCandidate candidate{index, index == kNoOffer ? nullptr : &state.catalogue.RowOf(index), inline_};
     plan->Fill(sources, {&candidate, 1}, views_, facts_);
     return facts_.At(0, 0);
   }
@@ -239,8 +239,8 @@ TEST_F(FactsTest, AFactDoesNotDependOnTheOthersInThePlan) {
   ASSERT_OK(plan);
   const State& state = log_.state();
   const FactSources sources = Sources("ann");
-  const FactCandidate first{OfferIndex{0}, &state.catalogue.OfferAt(OfferIndex{0}), {}};
-  const FactCandidate second{OfferIndex{1}, &state.catalogue.OfferAt(OfferIndex{1}), {}};
+  const FactCandidate first{OfferIndex{0}, &state.catalogue.RowOf(OfferIndex{0}), {}};
+  const FactCandidate second{OfferIndex{1}, &state.catalogue.RowOf(OfferIndex{1}), {}};
   const FactCandidate unknown;
   const std::vector<FactCandidate> candidates = {unknown, second, first};
   FactColumns facts;

@@ -90,7 +90,7 @@ TEST(ProfileTest, AnEmptyProfileKnowsNothing) {
   catalogue.UpsertOffers({MakeOffer("o", {"i1"})}, 1);
   EXPECT_EQ(profile.num_visits(), 0u);
   EXPECT_EQ(profile.Find(Affinity::Kind::kBrand, 0), nullptr);
-  EXPECT_EQ(profile.OfferAffinity(OfferIndex{0}, catalogue.OfferAt(OfferIndex{0}), scratch), nullptr);
+  EXPECT_EQ(profile.OfferAffinity(OfferIndex{0}, catalogue, scratch), nullptr);
 }
 
 TEST(ProfileTest, LinesOfTheLastOrderJoinItAndTouchedNamesOnlyTheNewItems) {
@@ -162,9 +162,9 @@ TEST(ProfileTest, AnOfferCreatedAfterTheVisitsHasTheBitsOfOneThatExistedAllAlong
       AddTo(one, visits[i], early, sequence);
       AddTo(other, visits[i], late, sequence);
       Affinity first_scratch, second_scratch;
-      const Affinity* first = one.OfferAffinity(OfferIndex{0}, early.OfferAt(OfferIndex{0}), first_scratch);
+      const Affinity* first = one.OfferAffinity(OfferIndex{0}, early, first_scratch);
       if (i < created) continue;
-      const Affinity* second = other.OfferAffinity(OfferIndex{0}, late.OfferAt(OfferIndex{0}), second_scratch);
+      const Affinity* second = other.OfferAffinity(OfferIndex{0}, late, second_scratch);
       ASSERT_EQ(first == nullptr, second == nullptr);
       if (first != nullptr) {
         EXPECT_TRUE(SameBits(*first, *second)) << i;
@@ -174,7 +174,7 @@ TEST(ProfileTest, AnOfferCreatedAfterTheVisitsHasTheBitsOfOneThatExistedAllAlong
     late.UpsertOffers({MakeOffer("p", offer.item_ids)}, ++sequence);
     Affinity scratch;
     const Affinity* stored = one.Find(Affinity::Kind::kOffer, 0);
-    const Affinity* summed = other.OfferAffinity(late.FindOffer("p"), late.OfferAt(late.FindOffer("p")), scratch);
+    const Affinity* summed = other.OfferAffinity(late.FindOffer("p"), late, scratch);
     ASSERT_EQ(stored == nullptr, summed == nullptr);
     if (stored != nullptr) {
       scratch.key = stored->key;
@@ -191,7 +191,7 @@ TEST(ProfileTest, AnOfferThatCoversNothingOfTheHistoryAnyMoreIsForgotten) {
   ASSERT_NE(profile.Find(Affinity::Kind::kOffer, 0), nullptr);
   catalogue.UpsertOffers({MakeOffer("o", {"i2"})}, 3);
   Affinity scratch;
-  EXPECT_EQ(profile.OfferAffinity(OfferIndex{0}, catalogue.OfferAt(OfferIndex{0}), scratch), nullptr);
+  EXPECT_EQ(profile.OfferAffinity(OfferIndex{0}, catalogue, scratch), nullptr);
   AddTo(profile, {"b", kDayZero, {"i5"}}, catalogue, 4);
   EXPECT_EQ(profile.Find(Affinity::Kind::kOffer, 0), nullptr);
 }
@@ -221,7 +221,7 @@ TEST(ProfileTest, TrimmingTheHistoryKeepsTotalsAndTheNewestVisits) {
   catalogue.UpsertOffers({MakeOffer("any", {"i0", "i1", "i2", "i3", "i4", "i5", "i6", "i7", "i8", "i9", "i10", "i11"})}, ++sequence);
   Affinity scratch;
   const OfferIndex any = catalogue.FindOffer("any");
-  ASSERT_NE(trimmed.OfferAffinity(any, catalogue.OfferAt(any), scratch), nullptr);
+  ASSERT_NE(trimmed.OfferAffinity(any, catalogue, scratch), nullptr);
   EXPECT_EQ(scratch.last_visit, whole.num_visits());
   EXPECT_EQ(scratch.visits, trimmed.visits().size());
 }

@@ -416,6 +416,40 @@ TEST_F(ListAnswerTest, MoreThanThePlacementShowsIsCoercedAndSaid) {
 }
 
 // Whatever the shop and the settings: nothing hidden, twice or off sale is shown, caps hold, and without diversity scores fall.
+// One strategy that nothing is weighed against is asked for no more than is shown: with a second one that has nothing to say it is asked
+// for more, and the list is the same, also where scores are equal.
+TEST_F(ListAnswerTest, AskingForNoMoreThanIsShownChangesNothing) {
+  std::vector<std::string> names;
+  std::vector<Item> items;
+  for (int i = 0; i < 60; ++i) names.push_back(absl::StrCat("n", 10 + (i * 37) % 60));
+  for (const std::string& name : names) items.push_back(MakeItem(name, absl::StrCat("category ", name.substr(name.size() - 1)), "brand"));
+  Write(ItemsUpserted{items});
+  Rng rng(11);
+  for (int round = 0; round < 40; ++round) {
+    OwnedTable::Rows rows;
+    for (const std::string& from : names) {
+      rows.push_back({from, {}});
+      for (const std::string& to : names) {
+        if (to != from && rng.NextUniform() < 0.7) rows.back().second.push_back({to, static_cast<float>(1 + rng.NextBits() % 3)});
+      }
+      std::stable_sort(rows.back().second.begin(), rows.back().second.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+    }
+    AddTable(OwnedTable::Make("random", names, rows));
+    slate_size_ = 1 + static_cast<int>(rng.NextBits() % 12);
+    lists_.by_reciprocal_rank = false;
+    lists_.strategies = {{StrategyKind::kNeighbours, "random", 1}};
+    const std::vector<absl::string_view> cart = {names[rng.NextBits() % 60], names[rng.NextBits() % 60]};
+    const ListAnswer shallow = Answer(ListCall::kCrossSell, cart);
+    lists_.strategies.push_back({StrategyKind::kNeighbours, "nobody has this", 1});
+    const ListAnswer deep = Answer(ListCall::kCrossSell, cart);
+    ASSERT_EQ(Ids(shallow), Ids(deep)) << round;
+    for (size_t i = 0; i < shallow.entries.size(); ++i) {
+      EXPECT_EQ(shallow.entries[i].score, deep.entries[i].score);
+      EXPECT_EQ(shallow.entries[i].because_item_id, deep.entries[i].because_item_id);
+    }
+  }
+}
+
 TEST_F(ListAnswerTest, InvariantsHoldForRandomShops) {
   Rng rng(7);
   const auto pick = [&rng](size_t n) { return static_cast<size_t>(rng.NextBits() % n); };

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <string>
 
+#include "core/hash.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/engine/shop.h"
 
@@ -46,6 +48,52 @@ TEST(EngineRankTest, RepeatAfterARestartComesFromTheLog) {
     EXPECT_THAT(shop.engine->RankOffers(other, &response), StatusIs(absl::StatusCode::kAlreadyExists, "request_id"));
   }
   EXPECT_EQ(shop.Status().decisions(), 1);
+}
+
+TEST(EngineRankTest, CompactFormAnswersInPackedArraysAndIsRecordedLikeTheOther) {
+  Shop shop;
+  shop.OpenFurnished();
+  v1::RankOffersRequest request = Shop::RankRequestOf("r", "ann", kOpening);
+  v1::RankOffersRequest compact = request;
+  for (const char* id : {"o2", "o0", "o1", "o2"}) {
+    request.add_candidates()->set_offer_id(id);
+    v1::GetOfferRequest get;
+    get.set_offer_id(id);
+    v1::Offer offer;
+    ASSERT_OK(shop.engine->GetOffer(get, &offer));
+    EXPECT_EQ(offer.offer_key(), Fnv1aHash(id));
+    compact.add_offer_keys(offer.offer_key());
+  }
+  compact.add_offer_keys(12345);
+  request.set_validate_only(true);
+  const auto named = shop.Rank(request);
+  const auto packed = shop.Rank(compact);
+  EXPECT_EQ(packed.slots_size(), 0);
+  ASSERT_EQ(packed.packed().index_size(), 3);
+  ASSERT_EQ(packed.packed().score_size(), 3);
+  ASSERT_EQ(packed.packed().probability_size(), 3);
+  ASSERT_EQ(packed.packed().reason_size(), 3);
+  for (int i = 0; i < 3; ++i) {
+    const int at = static_cast<int>(packed.packed().index(i));
+    ASSERT_LT(at, 3);  // the first mention, where there are two
+    EXPECT_EQ(request.candidates(at).offer_id(), named.slots(i).offer_id());
+    EXPECT_EQ(packed.packed().score(i), named.slots(i).score());
+    EXPECT_EQ(packed.packed().probability(i), named.slots(i).probability());
+    EXPECT_EQ(packed.packed().reason(i), named.slots(i).reason());
+  }
+  EXPECT_THAT(packed.unknown_keys(), ::testing::ElementsAre(4u));
+  EXPECT_TRUE(HasNote(packed, v1::RankOffersResponse::UNKNOWN_OFFERS));
+
+  ExpectRepeatOf(packed, shop.Rank(compact));
+  EXPECT_EQ(shop.Send(Shop::Purchase("e", "ann", packed, kOpening)).fate(), v1::APPLIED);
+  EXPECT_EQ(shop.Learned().shown(), 3);
+  shop.Crash();
+  Recovery recovery;
+  ReplayReport report;
+  ASSERT_NO_FATAL_FAILURE(shop.RecoverAndReplay(&recovery, &report));
+  EXPECT_EQ(report.decisions, 1);
+  shop.Open();
+  ExpectRepeatOf(packed, shop.Rank(compact));
 }
 
 TEST(EngineRankTest, OtherBodyUnderTheSameIdIsAlreadyExists) {
