@@ -320,7 +320,11 @@ class Answerer {
       scratch_.by_id.clear();
       for (size_t i = 0; i < scratch_.blended.size(); ++i) {
         const ListCandidate& candidate = scratch_.blended[i].candidate;
-        candidate.index != kNoItem ? scratch_.by_index.emplace(candidate.index, i).second : scratch_.by_id.emplace(candidate.id, i).second;
+        if (candidate.index != kNoItem) {
+          scratch_.by_index.emplace(candidate.index, i);
+        } else {
+          scratch_.by_id.emplace(candidate.id, i);
+        }
       }
       const size_t first = scratch_.blended.size();
       Ask(fallback, /*is_fallback=*/true);
