@@ -4,6 +4,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
 
@@ -46,17 +47,30 @@ std::string Quoted(const std::string& text) {
   return out + "\"";
 }
 
+template <typename Numbers>
+std::string List(const Numbers& numbers) {
+  std::string list;
+  for (const auto number : numbers) list += (list.empty() ? "" : ",") + std::to_string(number);
+  return "[" + list + "]";
+}
+
 Outcome Rank(Client& client, const Given& given, Fields& fields) {
   v1::RankOffersRequest request;
   request.set_request_id(given.Text("request-id"));
   request.set_placement(given.Text("placement", "home"));
   request.set_customer_id(given.Text("customer", "anna"));
   request.set_slate_size(static_cast<int>(given.Number("slots", 0)));
+  std::istringstream offers(given.Text("compact"));
+  for (std::string id; std::getline(offers, id, ',');) request.add_offer_keys(offerd::client::OfferKey(id));
   std::string ids;
   for (int i = 0; i < static_cast<int>(given.Number("times", 1)); ++i) {
     v1::RankOffersResponse response;
     if (Outcome outcome = client.RankOffers(request, &response); !outcome.ok()) return outcome;
     ids += (ids.empty() ? "" : ",") + Quoted(response.decision_id());
+    if (request.offer_keys().empty()) continue;
+    fields["keys"] = List(request.offer_keys());
+    fields["packed"] = List(response.packed().index());
+    fields["unknown"] = List(response.unknown_keys());
   }
   fields["decision_ids"] = "[" + ids + "]";
   return {};

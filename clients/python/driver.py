@@ -8,7 +8,7 @@ from offerd.v1 import feedback_service_pb2 as feedback
 from offerd.v1 import lists_pb2 as lists
 from offerd.v1 import offer_service_pb2 as offers
 from offerd.v1 import types_pb2 as types
-from offerd_client import BufferFull, Client, OfferdError, Options
+from offerd_client import BufferFull, Client, OfferdError, Options, offer_key
 
 
 def rank(client, given):
@@ -17,9 +17,15 @@ def rank(client, given):
         placement=given.get("placement", "home"),
         customer_id=given.get("customer", "anna"),
         slate_size=int(given.get("slots", 0)),
+        offer_keys=[offer_key(offer_id) for offer_id in given["compact"].split(",")] if "compact" in given else [],
     )
-    decisions = [client.rank_offers(request).decision_id for _ in range(int(given.get("times", 1)))]
-    return {"decision_ids": decisions}
+    answers = [client.rank_offers(request) for _ in range(int(given.get("times", 1)))]
+    result = {"decision_ids": [answer.decision_id for answer in answers]}
+    if "compact" in given:
+        result["keys"] = list(request.offer_keys)
+        result["packed"] = list(answers[-1].packed.index)
+        result["unknown"] = list(answers[-1].unknown_keys)
+    return result
 
 
 def send_lists(client, given):

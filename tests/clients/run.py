@@ -31,7 +31,11 @@ PROGRAMS = {  # language: (example, driver)
     "typescript": (["node", ROOT / "clients/typescript/dist/example.js"], ["node", ROOT / "clients/typescript/dist/driver.js"]),
     "java": ([*JAVA, "offerd.client.Example"], [*JAVA, "offerd.client.Driver"]),
 }
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'clients/python'}:{ROOT / 'clients/python/generated'}"}
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": f"{ROOT / 'clients/python'}:{ROOT / 'clients/python/generated'}",
+    "LC_ALL": "C.UTF-8",  # by it Java reads its arguments
+}
 SLACK = 5  # seconds that a busy machine may add to a deadline before a test says that it was ignored
 EVENTS = 300
 TOKEN = "a-token-of-the-tests-only"
@@ -109,6 +113,16 @@ class Language:
         check(len(ids) == 3 and ids[0] and len(set(ids)) == 1, ids)
         check(len(set(other["decision_ids"] + ids)) == 3, other, ids)
         check(self.status()["decisions"] - before == 3, "decisions of the server")
+
+    def offers_are_ranked_by_their_keys(self):
+        strangers = {"größe": 0xb7450e1ef58140da, "a": 0xaf63dc4c8601ec8c, "foobar": 0x85944171f73967e8}  # the last two: the authors' own test vectors
+        offers = ["offer-tea", "offer-coffee", *strangers, "offer-honey", "offer-bread", "offer-soap"]
+        answer = self.drive("rank", compact=",".join(offers))
+        check(answer["ok"] and answer["decision_ids"][0], answer)
+        check([int(key) for key in answer["keys"][2:5]] == list(strangers.values()), "keys:", answer)
+        check(answer["unknown"] == [2, 3, 4], "unknown:", answer)
+        known = {0, 1, 5, 6, 7}  # that the server knows these proves their keys
+        check(len(answer["packed"]) == 3 and len(set(answer["packed"])) == 3 and known.issuperset(answer["packed"]), "packed:", answer)
 
     def a_killed_and_a_restarted_server_lose_no_event_and_count_none_twice(self):
         before = self.status()["events"]
@@ -251,6 +265,7 @@ class Language:
         the_example_makes_a_visit,
         all_list_calls_answer,
         the_same_request_id_gets_the_same_decision,
+        offers_are_ranked_by_their_keys,
         a_killed_and_a_restarted_server_lose_no_event_and_count_none_twice,
         a_wrong_value_is_told_at_once,
         an_unknown_placement_is_told_at_once,

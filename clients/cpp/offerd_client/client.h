@@ -7,6 +7,7 @@
 #include "offerd/v1/feedback_service.grpc.pb.h"
 #include "offerd/v1/offer_service.grpc.pb.h"
 #include "offerd_client/feedback_stream.h"
+#include "offerd_client/offer_key.h"
 #include "offerd_client/options.h"
 #include "offerd_client/outcome.h"
 

@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { BufferFull, Client, OfferdError } from "./index";
+import { BufferFull, Client, OfferdError, offerKey } from "./index";
 
 type Given = Map<string, string>;
 type Result = { [name: string]: unknown };
@@ -11,14 +11,17 @@ const number = (given: Given, name: string, otherwise: number) => Number(given.g
 
 async function rank(client: Client, given: Given, result: Result): Promise<void> {
   const ids: string[] = [];
+  const keys = given.get("compact")?.split(",").map(offerKey);
   for (let i = 0; i < number(given, "times", 1); ++i) {
     const answer = await client.rankOffers({
       requestId: given.get("request-id") ?? "",
       placement: given.get("placement") ?? "home",
       customerId: given.get("customer") ?? "anna",
       slateSize: number(given, "slots", 0),
+      offerKeys: keys,
     });
     ids.push(answer.decisionId);
+    if (keys) Object.assign(result, { keys, packed: answer.packed?.index ?? [], unknown: answer.unknownKeys });
   }
   result.decision_ids = ids;
 }

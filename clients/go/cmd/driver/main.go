@@ -49,6 +49,11 @@ func rank(client *offerd.Client, g given, result map[string]any) error {
 		CustomerId: g.text("customer", "anna"),
 		SlateSize:  int32(g.number("slots", 0)),
 	}
+	if offers := g.text("compact", ""); offers != "" {
+		for _, id := range strings.Split(offers, ",") {
+			request.OfferKeys = append(request.OfferKeys, offerd.OfferKey(id))
+		}
+	}
 	var ids []string
 	for i := 0; i < int(g.number("times", 1)); i++ {
 		answer, err := client.RankOffers(context.Background(), request)
@@ -56,6 +61,11 @@ func rank(client *offerd.Client, g given, result map[string]any) error {
 			return err
 		}
 		ids = append(ids, answer.DecisionId)
+		if len(request.OfferKeys) > 0 {
+			result["keys"] = request.OfferKeys
+			result["packed"] = append([]uint32{}, answer.GetPacked().GetIndex()...)
+			result["unknown"] = append([]uint32{}, answer.GetUnknownKeys()...)
+		}
 	}
 	result["decision_ids"] = ids
 	return nil

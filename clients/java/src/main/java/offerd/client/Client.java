@@ -13,6 +13,7 @@ import io.grpc.stub.MetadataUtils;
 import io.grpc.stub.StreamObserver;
 import java.io.File;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -56,6 +57,16 @@ public final class Client implements AutoCloseable {
     offers = OfferServiceGrpc.newBlockingStub(channel).withInterceptors(withToken);
     feedback = FeedbackServiceGrpc.newBlockingStub(channel).withInterceptors(withToken);
     feedbackStreams = FeedbackServiceGrpc.newStub(channel).withInterceptors(withToken);
+  }
+
+  /**
+   * Names an offer in RankOffersRequest.offer_keys: the FNV-1a hash, 64 bits, of its id in UTF-8. Unsigned, so half of all keys are
+   * negative here: Long.toUnsignedString prints them. It never changes: compute it once and keep it with the offer.
+   */
+  public static long offerKey(String offerId) {
+    long key = 0xcbf29ce484222325L;
+    for (byte b : offerId.getBytes(StandardCharsets.UTF_8)) key = (key ^ (b & 0xff)) * 0x100000001b3L;
+    return key;
   }
 
   /** An empty request id is filled in, once for all attempts: a repeat gets the same decision and counts once. */

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import offerd.v1.FeedbackServiceOuterClass.Event;
 import offerd.v1.FeedbackServiceOuterClass.EventLine;
 import offerd.v1.Lists.CartLine;
@@ -18,6 +19,7 @@ import offerd.v1.Lists.RecommendItemsRequest;
 import offerd.v1.Lists.RecommendNextRequest;
 import offerd.v1.Lists.SimilarItemsRequest;
 import offerd.v1.OfferServiceOuterClass.RankOffersRequest;
+import offerd.v1.OfferServiceOuterClass.RankOffersResponse;
 import offerd.v1.Types.EventKind;
 
 /** The cases of tests/clients/run.py, with the same command line in every language: --name value pairs, one JSON line as the answer. */
@@ -66,14 +68,23 @@ public final class Driver {
   }
 
   private void rank(Client client) {
+    List<Long> keys = given.containsKey("compact") ? Stream.of(text("compact", "").split(",")).map(Client::offerKey).toList() : List.of();
     RankOffersRequest request = RankOffersRequest.newBuilder()
         .setRequestId(text("request-id", ""))
         .setPlacement(text("placement", "home"))
         .setCustomerId(text("customer", "anna"))
         .setSlateSize((int) number("slots", 0))
+        .addAllOfferKeys(keys)
         .build();
     List<String> ids = new ArrayList<>();
-    for (int i = 0; i < (int) number("times", 1); ++i) ids.add(client.rankOffers(request).getDecisionId());
+    for (int i = 0; i < (int) number("times", 1); ++i) {
+      RankOffersResponse answer = client.rankOffers(request);
+      ids.add(answer.getDecisionId());
+      if (keys.isEmpty()) continue;
+      result.put("keys", keys.stream().map(Long::toUnsignedString).toList().toString());
+      result.put("packed", answer.getPacked().getIndexList().toString());
+      result.put("unknown", answer.getUnknownKeysList().toString());
+    }
     result.put("decision_ids", list(ids));
   }
 
