@@ -1,6 +1,7 @@
 #include "core/candidate_rows.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <utility>
 
@@ -121,16 +122,39 @@ bool CandidateRows::IdLess(int32_t a, int32_t b) const {
   return IdOf(x) < IdOf(y);
 }
 
-// tie_rank[i] = place of row i among the rows by id.
-void CandidateRows::RankByIds() {
+// The rows in the order of whole numbers of which each row has its own. By one bit each where they are not too far apart.
+void CandidateRows::OrderByIdRank() {
   const size_t n = scratch_.rows.size();
   std::vector<int32_t>& order = scratch_.order;
-  order.resize(n);
-  if (decision_.unknown_offers.empty()) {  // by the places that the catalogue knows, as whole numbers
+  const auto rank_of = [this](size_t i) { return static_cast<size_t>(scratch_.rows[i].offer->id_rank); };
+  const size_t words = state_.catalogue.offer_table().rows.size() / 64 + 1;
+  if (words > 8 * n) {
     scratch_.sorted.resize(n);
-    for (size_t i = 0; i < n; ++i) scratch_.sorted[i] = static_cast<uint64_t>(scratch_.rows[i].offer->id_rank) << 32 | i;
+    for (size_t i = 0; i < n; ++i) scratch_.sorted[i] = uint64_t{rank_of(i)} << 32 | i;
     std::sort(scratch_.sorted.begin(), scratch_.sorted.end());
     for (size_t i = 0; i < n; ++i) order[i] = static_cast<int32_t>(scratch_.sorted[i] & 0xffffffff);
+    return;
+  }
+  scratch_.row_of_rank.resize(64 * words);
+  scratch_.sorted.assign(words, 0);
+  for (size_t i = 0; i < n; ++i) {
+    scratch_.row_of_rank[rank_of(i)] = static_cast<int32_t>(i);
+    scratch_.sorted[rank_of(i) / 64] |= uint64_t{1} << (rank_of(i) % 64);
+  }
+  size_t place = 0;
+  for (size_t word = 0; word < words; ++word) {
+    for (uint64_t bits = scratch_.sorted[word]; bits != 0; bits &= bits - 1) {
+      order[place++] = scratch_.row_of_rank[64 * word + static_cast<size_t>(std::countr_zero(bits))];
+    }
+  }
+}
+
+// tie_rank[i] = place of row i among the rows by id.
+void CandidateRows::RankByIds() {
+  std::vector<int32_t>& order = scratch_.order;
+  order.resize(scratch_.rows.size());
+  if (decision_.unknown_offers.empty()) {
+    OrderByIdRank();
   } else {
     std::iota(order.begin(), order.end(), 0);
     std::sort(order.begin(), order.end(), [this](int32_t a, int32_t b) { return IdLess(a, b); });

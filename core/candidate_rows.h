@@ -37,6 +37,7 @@ class CandidateRows {
   bool FindOfferKeys();
   void GatherLiveOffers(const Placement& placement);
   bool IdLess(int32_t a, int32_t b) const;
+  void OrderByIdRank();
 
   const State& state_;
   const RankRequest& request_;

@@ -150,7 +150,7 @@ class Decider {
       if (ScoreCart()) sources.cart_scores = &scratch_.cart_scores;
       scratch_.fact_candidates.clear();
       for (const DecideScratch::Row& row : scratch_.rows) scratch_.fact_candidates.push_back({row.index, row.offer, row.facts});
-      model_->plan->Fill(sources, scratch_.fact_candidates, scratch_.views, scratch_.facts);
+      model_->plan->Fill(sources, scratch_.fact_candidates, scratch_.looked_up, scratch_.facts);
       encoder.Encode(scratch_.facts, scratch_.encoder, decision_.features);
     }
     if (!decision_.record_matrix) return;

@@ -101,7 +101,7 @@ struct DecideScratch {
   std::vector<Row> named;  // in the request, found or not
   std::vector<Row> rows;
   std::vector<FactCandidate> fact_candidates;
-  std::vector<CandidateView> views;
+  FactScratch looked_up;
   FactColumns facts;
   EncoderScratch encoder;
   PolicyScratch policy;
@@ -117,6 +117,7 @@ struct DecideScratch {
   absl::flat_hash_set<absl::string_view> seen;  // offers that the catalogue does not know
   absl::flat_hash_map<absl::string_view, int32_t> fixed_places;
   std::vector<uint64_t> sorted;
+  std::vector<int32_t> row_of_rank;  // by OfferRow::id_rank; of this request's rows only
   SlateRulesHook rules;
   std::vector<const CatalogueOffer*> offers;
   std::vector<absl::string_view> ids;

@@ -115,7 +115,7 @@ double SmoothedRate(double count, double visits, double population_rate) {
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 double MeanGap(const Affinity* affinity) {
-  if (affinity == nullptr || affinity->visits < 2 || affinity->last <= affinity->first) return kMissing;
+  if (affinity->visits < 2 || affinity->last <= affinity->first) return kMissing;
   return std::max(1.0, Days(affinity->last - affinity->first) / (affinity->visits - 1));
 }
 
@@ -124,18 +124,32 @@ double Due(const Affinity* affinity, TimeMicros now) {
   return std::isnan(gap) ? gap : std::min(2.0, DaysSince(affinity->last, now) / gap);
 }
 
-double Count(const Affinity* affinity) { return affinity == nullptr ? 0 : affinity->visits; }
-double DecayedCount(const Affinity* affinity, TimeMicros now) { return affinity == nullptr ? 0 : affinity->DecayedAt(now); }
-double DaysSinceLast(const Affinity* affinity, TimeMicros now) {
-  return affinity == nullptr ? kMissing : DaysSince(affinity->last, now);
-}
+double DaysSinceLast(const Affinity* affinity, TimeMicros now) { return DaysSince(affinity->last, now); }
+
+// Which keys a customer's affinities surely do not hold. Most candidates are nothing that the customer has had before, and a search for each
+// of them would find that out by five comparisons.
+class KeyFilter {
+ public:
+  explicit KeyFilter(absl::Span<const Affinity> affinities) : is_used_(affinities.size() <= kMaxKeys) {
+    if (!is_used_) return;
+    for (const Affinity& affinity : affinities) words_[At(affinity.key) / 64] |= uint64_t{1} << (At(affinity.key) % 64);
+  }
+  bool MayHold(uint64_t key) const { return !is_used_ || (words_[At(key) / 64] >> (At(key) % 64) & 1) != 0; }
+
+ private:
+  static constexpr size_t kMaxKeys = 1024;  // beyond, most bits would be set
+  static constexpr int kBits = 12;
+  static size_t At(uint64_t key) { return static_cast<size_t>((key * 0x9e3779b97f4a7c15) >> (64 - kBits)); }
+  const bool is_used_;
+  uint64_t words_[(size_t{1} << kBits) / 64] = {};
+};
 
 // One computed fact of all candidates: which one is asked once, not for each.
 class ComputedColumn {
  public:
-  ComputedColumn(const FactSources& sources, absl::Span<const FactCandidate> candidates, absl::Span<const CandidateView> views,
+  ComputedColumn(const FactSources& sources, absl::Span<const FactCandidate> candidates, const FactScratch& scratch,
                  absl::Span<double> column)
-      : sources_(sources), now_(sources.now), candidates_(candidates), views_(views), column_(column) {
+      : sources_(sources), now_(sources.now), candidates_(candidates), scratch_(scratch), column_(column) {
     const Profile* profile = sources.profile;
     if (profile == nullptr || profile->num_visits() == 0) return;
     visits_ = profile->num_visits();
@@ -143,96 +157,120 @@ class ComputedColumn {
   }
 
   void Fill(int computed) {
-    if (FillOwn(computed) || FillRate(computed)) return;
-    FillOffer(computed);
+    if (!FillOwn(computed) && !FillRate(computed)) FillOffer(computed);
+    for (const int32_t i : scratch_.unknown) column_[static_cast<size_t>(i)] = kMissing;
   }
 
  private:
-  // f(view, candidate) of every candidate that the catalogue knows.
+  using Held = FactScratch::Held;
+
+  // f(candidate) of every candidate that the catalogue knows.
   template <typename F>
-  bool Each(F f) {
-    for (size_t i = 0; i < column_.size(); ++i) column_[i] = candidates_[i].row == nullptr ? kMissing : f(views_[i], candidates_[i]);
-    return true;
-  }
-  template <typename F>
-  bool EachView(F f) {
-    return Each([&f](const CandidateView& view, const FactCandidate&) { return f(view); });
+  void Each(F f) {
+    for (size_t i = 0; i < column_.size(); ++i) {
+      if (candidates_[i].row != nullptr) column_[i] = f(candidates_[i]);
+    }
   }
 
-  double Rate(const Affinity* affinity, double rate) const { return SmoothedRate(Count(affinity), visits_, rate); }
-  double RateDecayed(const Affinity* affinity, double rate) const {
-    return SmoothedRate(DecayedCount(affinity, now_), decayed_visits_, rate);
+  // f(what was held) of the candidates of which something was, `otherwise` of the rest.
+  template <typename F>
+  bool EachHeld(absl::Span<const Held> held, double otherwise, F f) {
+    std::fill(column_.begin(), column_.end(), otherwise);
+    for (const Held& of : held) column_[static_cast<size_t>(of.candidate)] = f(of);
+    return true;
+  }
+
+  bool Rates(const std::vector<double>& rates) {
+    std::copy(rates.begin(), rates.end(), column_.begin());
+    return true;
+  }
+
+  bool Counts(absl::Span<const Held> held) {
+    return EachHeld(held, 0, [](const Held& of) { return static_cast<double>(of.affinity->visits); });
+  }
+  bool DecayedCounts(absl::Span<const Held> held) {
+    return EachHeld(held, 0, [](const Held& of) { return of.decayed; });
+  }
+  bool SmoothedRates(absl::Span<const Held> held, const std::vector<double>& rates) {
+    for (size_t i = 0; i < column_.size(); ++i) column_[i] = SmoothedRate(0, visits_, rates[i]);
+    for (const Held& of : held) {
+      const size_t i = static_cast<size_t>(of.candidate);
+      column_[i] = SmoothedRate(of.affinity->visits, visits_, rates[i]);
+    }
+    return true;
+  }
+  bool SmoothedDecayedRates(absl::Span<const Held> held, const std::vector<double>& rates) {
+    for (size_t i = 0; i < column_.size(); ++i) column_[i] = SmoothedRate(0, decayed_visits_, rates[i]);
+    for (const Held& of : held) {
+      const size_t i = static_cast<size_t>(of.candidate);
+      column_[i] = SmoothedRate(of.decayed, decayed_visits_, rates[i]);
+    }
+    return true;
   }
 
   // What the customer did with it. False: `computed` is none of these, here and below.
   bool FillOwn(int computed) {
-    using View = CandidateView;
+    const auto& [offers, categories, brands, summed, offer_rates, category_rates, brand_rates, unknown] = scratch_;
     switch (computed) {
-      case kOwnOfferCount: return EachView([](const View& v) { return Count(v.offer); });
-      case kOwnOfferCountDecayed: return EachView([this](const View& v) { return DecayedCount(v.offer, now_); });
-      case kOwnOfferRate: return EachView([this](const View& v) { return Rate(v.offer, v.offer_rates.slow); });
-      case kOwnOfferRateDecayed: return EachView([this](const View& v) { return RateDecayed(v.offer, v.offer_rates.slow); });
-      case kOwnCategoryCount: return EachView([](const View& v) { return Count(v.category); });
-      case kOwnCategoryCountDecayed: return EachView([this](const View& v) { return DecayedCount(v.category, now_); });
-      case kOwnCategoryRate: return EachView([this](const View& v) { return Rate(v.category, v.category_rates.slow); });
-      case kOwnCategoryRateDecayed: return EachView([this](const View& v) { return RateDecayed(v.category, v.category_rates.slow); });
-      case kOwnBrandRate: return EachView([this](const View& v) { return Rate(v.brand, v.brand_rates.slow); });
-      case kOwnBrandRateDecayed: return EachView([this](const View& v) { return RateDecayed(v.brand, v.brand_rates.slow); });
-      case kDaysSinceOffer: return EachView([this](const View& v) { return DaysSinceLast(v.offer, now_); });
-      case kDaysSinceCategory: return EachView([this](const View& v) { return DaysSinceLast(v.category, now_); });
-      case kOfferDue: return EachView([this](const View& v) { return Due(v.offer, now_); });
-      case kCategoryDue: return EachView([this](const View& v) { return Due(v.category, now_); });
-      case kOfferMeanGapDays: return EachView([](const View& v) { return MeanGap(v.offer); });
-      case kCategoryMeanGapDays: return EachView([](const View& v) { return MeanGap(v.category); });
-      case kOfferBoughtEver: return EachView([](const View& v) { return v.offer == nullptr ? 0.0 : 1.0; });
+      case kOwnOfferCount: return Counts(offers);
+      case kOwnOfferCountDecayed: return DecayedCounts(offers);
+      case kOwnOfferRate: return SmoothedRates(offers, offer_rates.slow);
+      case kOwnOfferRateDecayed: return SmoothedDecayedRates(offers, offer_rates.slow);
+      case kOwnCategoryCount: return Counts(categories);
+      case kOwnCategoryCountDecayed: return DecayedCounts(categories);
+      case kOwnCategoryRate: return SmoothedRates(categories, category_rates.slow);
+      case kOwnCategoryRateDecayed: return SmoothedDecayedRates(categories, category_rates.slow);
+      case kOwnBrandRate: return SmoothedRates(brands, brand_rates.slow);
+      case kOwnBrandRateDecayed: return SmoothedDecayedRates(brands, brand_rates.slow);
+      case kDaysSinceOffer: return EachHeld(offers, kMissing, [this](const Held& of) { return DaysSinceLast(of.affinity, now_); });
+      case kDaysSinceCategory: return EachHeld(categories, kMissing, [this](const Held& of) { return DaysSinceLast(of.affinity, now_); });
+      case kOfferDue: return EachHeld(offers, kMissing, [this](const Held& of) { return Due(of.affinity, now_); });
+      case kCategoryDue: return EachHeld(categories, kMissing, [this](const Held& of) { return Due(of.affinity, now_); });
+      case kOfferMeanGapDays: return EachHeld(offers, kMissing, [](const Held& of) { return MeanGap(of.affinity); });
+      case kCategoryMeanGapDays: return EachHeld(categories, kMissing, [](const Held& of) { return MeanGap(of.affinity); });
+      case kOfferBoughtEver: return EachHeld(offers, 0, [](const Held&) { return 1.0; });
       case kOfferBoughtLastVisit:
-        return EachView([this](const View& v) {
-          return v.offer != nullptr && v.offer->last_visit == sources_.profile->num_visits() ? 1.0 : 0.0;
-        });
+        return EachHeld(offers, 0, [this](const Held& of) { return of.affinity->last_visit == sources_.profile->num_visits() ? 1.0 : 0.0; });
       default: return false;
     }
   }
 
   bool FillRate(int computed) {
-    using View = CandidateView;
+    const FactScratch::Rates& offer = scratch_.offer_rates;
     switch (computed) {
-      case kOfferRate: return EachView([](const View& v) { return v.offer_rates.slow; });
-      case kOfferRateFast: return EachView([](const View& v) { return v.offer_rates.fast; });
+      case kOfferRate: return Rates(offer.slow);
+      case kOfferRateFast: return Rates(offer.fast);
       case kOfferTrend:
-        return EachView([](const View& v) {
-          return v.offer_rates.slow <= 0 ? kMissing : std::min(4.0, v.offer_rates.fast / v.offer_rates.slow);
-        });
-      case kCategoryRate: return EachView([](const View& v) { return v.category_rates.slow; });
-      case kCategoryRateFast: return EachView([](const View& v) { return v.category_rates.fast; });
-      case kBrandRate: return EachView([](const View& v) { return v.brand_rates.slow; });
+        for (size_t i = 0; i < column_.size(); ++i) {
+          column_[i] = offer.slow[i] <= 0 ? kMissing : std::min(4.0, offer.fast[i] / offer.slow[i]);
+        }
+        return true;
+      case kCategoryRate: return Rates(scratch_.category_rates.slow);
+      case kCategoryRateFast: return Rates(scratch_.category_rates.fast);
+      case kBrandRate: return Rates(scratch_.brand_rates.slow);
       default: return false;
     }
   }
 
   void FillOffer(int computed) {
-    using View = CandidateView;
     using Candidate = FactCandidate;
     switch (computed) {
-      case kOfferItems:
-        Each([](const View&, const Candidate& c) { return static_cast<double>(c.row->num_items); });
-        break;
-      case kOfferPrice: Each([](const View&, const Candidate& c) { return c.row->mean_price; }); break;
-      case kOfferMargin: Each([](const View&, const Candidate& c) { return c.row->mean_margin; }); break;
-      case kOfferRemainingStock: Each([this](const View&, const Candidate& c) { return RemainingStock(c); }); break;
+      case kOfferItems: return Each([](const Candidate& c) { return static_cast<double>(c.row->num_items); });
+      case kOfferPrice: return Each([](const Candidate& c) { return c.row->mean_price; });
+      case kOfferMargin: return Each([](const Candidate& c) { return c.row->mean_margin; });
+      case kOfferRemainingStock: return Each([this](const Candidate& c) { return RemainingStock(c); });
       case kOfferAgeDays:
-        Each([this](const View&, const Candidate& c) {
+        return Each([this](const Candidate& c) {
           const TimeMicros start = c.row->starts_at;
           return start == INT64_MIN ? kMissing : DaysSince(start, now_);
         });
-        break;
       case kOfferDaysLeft:
-        Each([this](const View&, const Candidate& c) {
+        return Each([this](const Candidate& c) {
           const TimeMicros end = c.row->ends_at;
           return end == kForever ? kMissing : std::max(0.0, Days(end - now_));
         });
-        break;
-      case kSent: Each([this](const View&, const Candidate& c) { return WasSent(c) ? 1.0 : 0.0; }); break;
-      case kCartScore: Each([this](const View&, const Candidate& c) { return CartScore(c); }); break;
+      case kSent: return Each([this](const Candidate& c) { return WasSent(c) ? 1.0 : 0.0; });
+      case kCartScore: return Each([this](const Candidate& c) { return CartScore(c); });
       default: std::fill(column_.begin(), column_.end(), kMissing);
     }
   }
@@ -256,7 +294,7 @@ class ComputedColumn {
   const FactSources& sources_;
   const TimeMicros now_;
   absl::Span<const FactCandidate> candidates_;
-  absl::Span<const CandidateView> views_;
+  const FactScratch& scratch_;
   absl::Span<double> column_;
   double visits_ = 0, decayed_visits_ = 0;
 };
@@ -287,6 +325,10 @@ absl::StatusOr<FactPlan> FactPlan::Make(absl::Span<const FactName> names) {
                            c == kCategoryDue || c == kCategoryMeanGapDays;
       if (!reader.shared && of_offer) plan.reads_offer_affinity_ = true;
       if (of_name) plan.reads_name_affinity_ = true;
+      if (c == kOwnOfferCountDecayed || c == kOwnOfferRateDecayed || c == kOwnCategoryCountDecayed || c == kOwnCategoryRateDecayed ||
+          c == kOwnBrandRateDecayed) {
+        plan.reads_decayed_ = true;
+      }
       if (!reader.shared && (c <= kOwnBrandRateDecayed || (c >= kOfferRate && c <= kBrandRate))) plan.reads_rates_ = true;
     }
     plan.readers_.push_back(std::move(reader));
@@ -294,38 +336,72 @@ absl::StatusOr<FactPlan> FactPlan::Make(absl::Span<const FactName> names) {
   return plan;
 }
 
-void FactPlan::FillViews(const FactSources& sources, absl::Span<const FactCandidate> candidates,
-                         std::vector<CandidateView>& views) const {
-  views.resize(candidates.size());
-  const Population::AsOf rates(*sources.population, sources.now);
+void FactPlan::FindHeld(const FactSources& sources, absl::Span<const FactCandidate> candidates, FactScratch& scratch) const {
+  scratch.offers.clear();
+  scratch.categories.clear();
+  scratch.brands.clear();
+  scratch.summed.clear();
+  scratch.unknown.clear();
   for (size_t i = 0; i < candidates.size(); ++i) {
-    CandidateView& view = views[i];
-    view.offer = view.category = view.brand = nullptr;
+    if (candidates[i].row == nullptr) scratch.unknown.push_back(static_cast<int32_t>(i));
+  }
+  if (sources.profile == nullptr || !(reads_offer_affinity_ || reads_name_affinity_)) return;
+  const Profile& profile = *sources.profile;
+  const KeyFilter filter(profile.affinities());
+  scratch.summed.reserve(candidates.size());  // it must not move
+  const auto add = [&](std::vector<FactScratch::Held>& held, size_t i, const Affinity* affinity) {
+    if (affinity == nullptr) return;
+    held.push_back({static_cast<int32_t>(i), affinity, reads_decayed_ ? affinity->DecayedAt(sources.now) : 0});
+  };
+  const auto find = [&](std::vector<FactScratch::Held>& held, size_t i, Affinity::Kind kind, uint32_t index) {
+    if (filter.MayHold(AffinityKey(kind, index))) add(held, i, profile.Find(kind, index));
+  };
+  for (size_t i = 0; i < candidates.size(); ++i) {
     if (candidates[i].row == nullptr) continue;
     const OfferRow& offer = *candidates[i].row;
-    if (sources.profile != nullptr) {
-      const Profile& profile = *sources.profile;
-      if (reads_offer_affinity_) view.offer = profile.OfferAffinity(candidates[i].index, *sources.catalogue, view.summed);
-      if (reads_name_affinity_ && offer.category != kNoName) {
-        view.category = profile.Find(Affinity::Kind::kCategory, static_cast<uint32_t>(offer.category));
-      }
-      if (reads_name_affinity_ && offer.brand != kNoName) {
-        view.brand = profile.Find(Affinity::Kind::kBrand, static_cast<uint32_t>(offer.brand));
-      }
+    if (reads_offer_affinity_ && profile.IsOlderThan(offer)) {
+      Affinity& summed = scratch.summed.emplace_back();
+      add(scratch.offers, i, profile.OfferAffinity(candidates[i].index, *sources.catalogue, summed));
+    } else if (reads_offer_affinity_) {
+      find(scratch.offers, i, Affinity::Kind::kOffer, static_cast<uint32_t>(candidates[i].index));
     }
-    if (reads_rates_) {
-      view.offer_rates = rates.Offer(candidates[i].index);
-      view.category_rates = rates.Name(offer.category);
-      view.brand_rates = rates.Name(offer.brand);
-    }
+    if (!reads_name_affinity_) continue;
+    if (offer.category != kNoName) find(scratch.categories, i, Affinity::Kind::kCategory, static_cast<uint32_t>(offer.category));
+    if (offer.brand != kNoName) find(scratch.brands, i, Affinity::Kind::kBrand, static_cast<uint32_t>(offer.brand));
   }
 }
 
-void FactPlan::Fill(const FactSources& sources, absl::Span<const FactCandidate> candidates, std::vector<CandidateView>& views,
-                    FactColumns& facts) const {
+void FactPlan::FindRates(const FactSources& sources, absl::Span<const FactCandidate> candidates, FactScratch& scratch) const {
+  if (!reads_rates_) return;
+  const size_t n = candidates.size();
+  const Population::AsOf rates(*sources.population, sources.now);
+  FactScratch::Rates* const all[] = {&scratch.offer_rates, &scratch.category_rates, &scratch.brand_rates};
+  for (FactScratch::Rates* column : all) {
+    column->slow.resize(n);
+    column->fast.resize(n);
+  }
+  const auto set = [](FactScratch::Rates& column, size_t i, const Population::Rates& visits) {
+    column.slow[i] = visits.slow;
+    column.fast[i] = visits.fast;
+  };
+  for (size_t i = 0; i < n; ++i) {
+    const OfferRow* offer = candidates[i].row;
+    set(scratch.offer_rates, i, offer == nullptr ? Population::Rates{} : rates.OfferVisits(candidates[i].index));
+    set(scratch.category_rates, i, offer == nullptr ? Population::Rates{} : rates.NameVisits(offer->category));
+    set(scratch.brand_rates, i, offer == nullptr ? Population::Rates{} : rates.NameVisits(offer->brand));
+  }
+  const double all_slow = rates.all_slow(), all_fast = rates.all_fast();
+  for (FactScratch::Rates* column : all) {
+    for (double& slow : column->slow) slow = Population::AsOf::Share(slow, all_slow);
+    for (double& fast : column->fast) fast = Population::AsOf::Share(fast, all_fast);
+  }
+}
+
+void FactPlan::Fill(const FactSources& sources, absl::Span<const FactCandidate> candidates, FactScratch& scratch, FactColumns& facts) const {
   const int n = static_cast<int>(candidates.size());
   facts.Reset(static_cast<int>(readers_.size()), n);
-  FillViews(sources, candidates, views);
+  FindHeld(sources, candidates, scratch);
+  FindRates(sources, candidates, scratch);
   for (size_t at = 0; at < readers_.size(); ++at) {
     const Reader& reader = readers_[at];
     const int fact = static_cast<int>(at);
@@ -336,7 +412,7 @@ void FactPlan::Fill(const FactSources& sources, absl::Span<const FactCandidate> 
     } else if (reader.shared) {
       facts.SetShared(fact, SharedFact(reader.computed, sources));
     } else if (reader.scope == FactScope::kComputed) {
-      ComputedColumn(sources, candidates, views, facts.MutableNumbers(fact)).Fill(reader.computed);
+      ComputedColumn(sources, candidates, scratch, facts.MutableNumbers(fact)).Fill(reader.computed);
     } else {
       facts.MutableNumbers(fact);
       for (int i = 0; i < n; ++i) {

@@ -38,13 +38,22 @@ struct FactCandidate {
   absl::Span<const NamedFact> facts;      // given inline
 };
 
-// What the computed facts of one candidate share: looked up once, read by many.
-struct CandidateView {
-  const Affinity* offer = nullptr;  // null: never held
-  const Affinity* category = nullptr;
-  const Affinity* brand = nullptr;
-  Affinity summed;  // what `offer` points to, where it had to be summed
-  Population::Rates offer_rates, category_rates, brand_rates;
+// What the computed facts of n candidates share: looked up once, read by many. Memory of FactPlan::Fill, reused; one per thread.
+struct FactScratch {
+  // A candidate of which the customer's visits held something. Most of them held nothing, and need no look.
+  struct Held {
+    int32_t candidate = 0;
+    const Affinity* affinity = nullptr;
+    double decayed = 0;  // DecayedAt of the decision, where a fact reads it
+  };
+  // Population rates by candidate (n); 0 for those that the catalogue does not know.
+  struct Rates {
+    std::vector<double> slow, fast;
+  };
+  std::vector<Held> offers, categories, brands;  // ascending by candidate
+  std::vector<Affinity> summed;                  // what `offers` point to, where it had to be summed
+  Rates offer_rates, category_rates, brand_rates;
+  std::vector<int32_t> unknown;  // candidates that the catalogue does not know
 };
 
 // The facts that a feature list reads, found once when the policy is set: which come with the request, which from the
@@ -56,10 +65,8 @@ class FactPlan {
  public:
   static absl::StatusOr<FactPlan> Make(absl::Span<const FactName> names);
 
-  // All facts of all candidates, in the order of the names. `views` is scratch, reused. A candidate's facts do not depend on the
-  // others'.
-  void Fill(const FactSources& sources, absl::Span<const FactCandidate> candidates, std::vector<CandidateView>& views,
-            FactColumns& facts) const;
+  // All facts of all candidates, in the order of the names. A candidate's facts do not depend on the others'.
+  void Fill(const FactSources& sources, absl::Span<const FactCandidate> candidates, FactScratch& scratch, FactColumns& facts) const;
 
   // Names of the computed facts, with what each says: the source of docs/features.md.
   struct Description {
@@ -69,7 +76,8 @@ class FactPlan {
   static absl::Span<const Description> Computed();
 
  private:
-  void FillViews(const FactSources& sources, absl::Span<const FactCandidate> candidates, std::vector<CandidateView>& views) const;
+  void FindHeld(const FactSources& sources, absl::Span<const FactCandidate> candidates, FactScratch& scratch) const;
+  void FindRates(const FactSources& sources, absl::Span<const FactCandidate> candidates, FactScratch& scratch) const;
 
   struct Reader {
     FactScope scope;
@@ -80,6 +88,7 @@ class FactPlan {
   std::vector<Reader> readers_;
   bool reads_offer_affinity_ = false;
   bool reads_name_affinity_ = false;
+  bool reads_decayed_ = false;
   bool reads_rates_ = false;
 };
 

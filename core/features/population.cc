@@ -128,20 +128,11 @@ void Population::RecountOffers(const std::vector<OfferIndex>& offers, const Cata
 Population::AsOf::AsOf(const Population& population, TimeMicros now)
     : population_(population), day_(DayOf(now)), slow_(population.visits_.Slow(day_)), fast_(population.visits_.Fast(day_)) {}
 
-Population::Rates Population::AsOf::RatesOf(const DayCount* count) const {
+Population::Rates Population::AsOf::VisitsOf(const DayCount* count) const {
   if (count == nullptr) return {};
-  Rates rates;
-  if (slow_ > 0) rates.slow = std::min(1.0, count->Slow(day_) / slow_);
-  if (fast_ > 0) rates.fast = std::min(1.0, count->Fast(day_) / fast_);
-  return rates;
-}
-
-Population::Rates Population::AsOf::Offer(OfferIndex index) const {
-  return RatesOf(population_.offers_.Find(static_cast<size_t>(index)));
-}
-
-Population::Rates Population::AsOf::Name(NameIndex index) const {
-  return index == kNoName ? Rates{} : RatesOf(population_.names_.Find(static_cast<size_t>(index)));
+  const int64_t days = day_ - count->day;
+  const double held = count->slow + count->today;
+  return {held * SlowDecay(days), (count->fast + count->today) * FastDecay(days)};
 }
 
 void Population::Restore(int kind, uint32_t index, const DayCount& count) {

@@ -52,11 +52,24 @@ class Population {
   class AsOf {
    public:
     AsOf(const Population& population, TimeMicros now);
-    Rates Offer(OfferIndex index) const;
-    Rates Name(NameIndex index) const;  // category or brand
+    Rates Offer(OfferIndex index) const { return RatesOf(OfferVisits(index)); }
+    Rates Name(NameIndex index) const { return RatesOf(NameVisits(index)); }  // category or brand
+
+    // The same in two steps, for many at once: visits that held it, and their share of all visits. kNoName, and what no visit held, has 0.
+    Rates OfferVisits(OfferIndex index) const { return VisitsOf(population_.offers_.Find(static_cast<size_t>(index))); }
+    Rates NameVisits(NameIndex index) const {
+      return index == kNoName ? Rates{} : VisitsOf(population_.names_.Find(static_cast<size_t>(index)));
+    }
+    Rates RatesOf(const Rates& visits) const { return {Share(visits.slow, slow_), Share(visits.fast, fast_)}; }
+    double all_slow() const { return slow_; }
+    double all_fast() const { return fast_; }
+    static double Share(double visits, double all) {
+      const double share = visits / all;
+      return all > 0 ? (share < 1.0 ? share : 1.0) : 0.0;
+    }
 
    private:
-    Rates RatesOf(const DayCount* count) const;
+    Rates VisitsOf(const DayCount* count) const;
     const Population& population_;
     const int64_t day_;
     const double slow_, fast_;  // all visits

@@ -235,7 +235,7 @@ const Affinity* Profile::Find(Affinity::Kind kind, uint32_t index) const {
 }
 
 const Affinity* Profile::OfferAffinity(OfferIndex index, const Catalogue& catalogue, Affinity& scratch) const {
-  if (catalogue.RowOf(index).coverage_sequence > folded_sequence_) {
+  if (IsOlderThan(catalogue.RowOf(index))) {
     return SumOfHistory(catalogue.OfferAt(index).items, scratch) ? &scratch : nullptr;
   }
   return Find(Affinity::Kind::kOffer, static_cast<uint32_t>(index));

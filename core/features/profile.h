@@ -84,6 +84,8 @@ class Profile {
 
   // As Find, but right also for an offer younger than the last visit; `scratch` holds the sum then.
   const Affinity* OfferAffinity(OfferIndex index, const Catalogue& catalogue, Affinity& scratch) const;
+  // Of such an offer.
+  bool IsOlderThan(const OfferRow& offer) const { return offer.coverage_sequence > folded_sequence_; }
 
   uint32_t num_visits() const { return num_visits_; }
   TimeMicros first_visit() const { return first_visit_; }

@@ -2,58 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
 
 namespace offerd {
 namespace {
-
-constexpr int kLanes = 8;
-typedef float FloatLanes __attribute__((vector_size(kLanes * sizeof(float))));
-typedef int32_t IntLanes __attribute__((vector_size(kLanes * sizeof(int32_t))));
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
-
-inline void ScanGroup(const float* from, int32_t candidate, FloatLanes& best, IntLanes& winner) {
-  FloatLanes score;
-  std::memcpy(&score, from, sizeof(score));
-  const IntLanes is_better = score > best;
-  best = is_better ? score : best;
-  winner = (is_better & candidate) | (~is_better & winner);
-}
-
-// Neighbouring members at once, eight in each group; the same answer as ScanMember for each. Several groups do not wait for each
-// other's comparisons.
-template <size_t... kGroup>
-void ScanLanes(const FloatRowMatrix& scores, absl::Span<const int32_t> open_by_tie, Eigen::Index first_column,
-               int32_t* winners, std::index_sequence<kGroup...>) {
-  const float* base = scores.data() + first_column;
-  const Eigen::Index stride = scores.cols();
-  FloatLanes best[sizeof...(kGroup)];
-  IntLanes winner[sizeof...(kGroup)];
-  ((best[kGroup] = kLowest - FloatLanes{}, winner[kGroup] = open_by_tie.front() - IntLanes{}), ...);
-  for (int32_t candidate : open_by_tie) {
-    const float* from = base + candidate * stride;
-    (ScanGroup(from + kGroup * kLanes, candidate, best[kGroup], winner[kGroup]), ...);
-  }
-  std::memcpy(winners, winner, sizeof(winner));
-}
-
-int32_t ScanMember(const FloatRowMatrix& scores, absl::Span<const int32_t> open_by_tie, Eigen::Index column) {
-  float best = kLowest;
-  int32_t winner = open_by_tie.front();
-  for (int32_t candidate : open_by_tie) {
-    const float score = scores(candidate, column);
-    if (score > best) {
-      best = score;
-      winner = candidate;
-    }
-  }
-  return winner;
-}
 
 int32_t BestByMean(absl::Span<const double> mean, absl::Span<const int32_t> open_by_tie) {
   double best = -std::numeric_limits<double>::infinity();
@@ -117,31 +72,6 @@ ExplorerSpec ResolveExplorer(ExplorerSpec spec, const ExplorerScale& scale) {
     spec.strength = gamma <= kLargestGamma ? gamma : kLargestGamma;
   }
   return spec;
-}
-
-void BagWinners::Update(const FloatRowMatrix& scores, absl::Span<const int32_t> open_by_tie,
-                        absl::Span<const uint8_t> is_open, bool some_opened) {
-  const int members = static_cast<int>(scores.cols()) - 1;
-  const bool scan_all = !is_known_ || some_opened || static_cast<int>(winners_.size()) != members;
-  winners_.resize(members);
-  const auto is_stale = [&](int m) { return scan_all || !is_open[winners_[m]]; };
-  const auto any_stale = [&](int m, int count) {
-    for (int at = m; at < m + count; ++at) {
-      if (is_stale(at)) return true;
-    }
-    return false;
-  };
-  int m = 0;
-  for (; m + 4 * kLanes <= members; m += 4 * kLanes) {
-    if (any_stale(m, 4 * kLanes)) ScanLanes(scores, open_by_tie, m + 1, winners_.data() + m, std::make_index_sequence<4>());
-  }
-  for (; m + kLanes <= members; m += kLanes) {
-    if (any_stale(m, kLanes)) ScanLanes(scores, open_by_tie, m + 1, winners_.data() + m, std::make_index_sequence<1>());
-  }
-  for (; m < members; ++m) {
-    if (is_stale(m)) winners_[m] = ScanMember(scores, open_by_tie, m + 1);
-  }
-  is_known_ = true;
 }
 
 void MixEpsilon(double epsilon, absl::Span<const int32_t> open_by_tie, absl::Span<double> probability) {

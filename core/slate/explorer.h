@@ -48,30 +48,6 @@ struct ExplorerScale {
 };
 ExplorerSpec ResolveExplorer(ExplorerSpec spec, const ExplorerScale& scale);
 
-// Which candidate each member of a bag ranks first among the open ones, kept up to date as candidates close and open.
-//
-// Shapes   scores n x (1 + M), column 0 is the mean and is not looked at. open_by_tie: the open candidates in tie
-// order.
-// Cost     O(n M) the first time and whenever a candidate opens; else O(32 n) for each 32 members of which one lost its winner. No
-//          allocation once it has seen M members.
-class BagWinners {
- public:
-  // Forgets what it knows: the next Update looks at everything.
-  void Reset() { is_known_ = false; }
-
-  // is_open: n; `some_opened` says that a candidate is open which was not at the last Update.
-  // A score that is not a number counts as minus infinity; equal scores go to the earlier in open_by_tie, which is not
-  // empty.
-  void Update(const FloatRowMatrix& scores, absl::Span<const int32_t> open_by_tie, absl::Span<const uint8_t> is_open,
-              bool some_opened);
-
-  absl::Span<const int32_t> winners() const { return winners_; }  // M
-
- private:
-  std::vector<int32_t> winners_;
-  bool is_known_ = false;
-};
-
 // The distribution of a resolved explorer over the open candidates:
 //   greedy          everything on the best score (ties: earlier in open_by_tie)
 //   epsilon-greedy  the same, before epsilon

@@ -47,7 +47,7 @@ class SlateDraw {
 
   // False if no candidate is open; the results are then zero.
   bool FillSlot(int slot, absl::Span<double> probability, absl::Span<double> explorer_probability) {
-    const bool some_opened = is_open_known_ ? false : FindOpen();
+    if (!is_open_known_) FindOpen();
     if (s_.open_by_tie_.empty()) {
       std::fill(probability.begin(), probability.end(), 0.0);
       std::fill(explorer_probability.begin(), explorer_probability.end(), 0.0);
@@ -62,8 +62,7 @@ class SlateDraw {
     }
     absl::Span<const int32_t> winners;
     if (has_bag_) {
-      s_.winners_.Update(*bag_, s_.open_by_tie_, s_.is_open_, some_opened || winners_skipped_opening_);
-      winners_skipped_opening_ = false;
+      s_.winners_.Update(*bag_, s_.open_by_tie_);
       winners = s_.winners_.winners();
     }
     if (input_.explorer.kind == ExplorerKind::kBoundedShuffle) {
@@ -132,6 +131,7 @@ class SlateDraw {
     slate.push_back({candidate, s_.probability_[candidate], s_.explorer_probability_[candidate], candidate == BestOpen()});
     s_.is_placed_[candidate] = 1;
     s_.is_open_[candidate] = 0;
+    s_.winners_.Close(candidate);
     s_.open_by_tie_.erase(std::find(s_.open_by_tie_.begin(), s_.open_by_tie_.end(), candidate));
     is_open_known_ = true;
   }
@@ -197,20 +197,19 @@ class SlateDraw {
     for (size_t rank = 0; rank < s_.order_.size(); ++rank) s_.own_base_[s_.order_[rank]] = static_cast<int32_t>(rank);
   }
 
-  // True if a candidate is open that was not before.
-  bool FindOpen() {
-    bool some_opened = false;
+  void FindOpen() {
     s_.open_by_tie_.resize(s_.by_tie_.size());
     size_t num_open = 0;
     for (int32_t candidate : s_.by_tie_) {
       const bool is_open = s_.mask_[candidate] != 0 && s_.is_placed_[candidate] == 0;
-      some_opened |= is_open && s_.is_open_[candidate] == 0;
+      const bool was_open = s_.is_open_[candidate] != 0;
+      if (is_open && !was_open) s_.winners_.Reset();
+      if (was_open && !is_open) s_.winners_.Close(candidate);
       s_.is_open_[candidate] = is_open;
       s_.open_by_tie_[num_open] = candidate;
       num_open += is_open;
     }
     s_.open_by_tie_.resize(num_open);
-    return some_opened;
   }
 
   int32_t FirstOpen(absl::Span<const int32_t> rank) const {
@@ -225,7 +224,6 @@ class SlateDraw {
     if (!input_.forced_shuffle || input_.random.kind != RandomKind::kBounded) return -1;
     const int32_t first = FirstOpen(base_rank_);
     if (int64_t{base_rank_[first]} > int64_t{slot} - input_.random.reach) return -1;
-    winners_skipped_opening_ = true;  // the bag is not looked at in this slot
     return first;
   }
 
@@ -296,7 +294,6 @@ class SlateDraw {
   absl::Span<const double> explorer_score_;
   const FloatRowMatrix* bag_ = nullptr;  // as the rules left it
   bool has_bag_ = false;
-  bool winners_skipped_opening_ = false;
   bool is_open_known_ = false;  // is_open_ and open_by_tie_ are right as they stand
 };
 

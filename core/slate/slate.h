@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "core/rng.h"
+#include "core/slate/bag_winners.h"
 #include "core/slate/explorer.h"
 #include "core/types.h"
 
@@ -73,7 +74,7 @@ class SlateScratch {
 //
 // Threads  Safe with one scratch and one stream each.
 // Errors   None: an input that breaks its description is a bug of ours and stops the process.
-// Cost     O(slots n) and the bag's rescans (BagWinners); no allocation once scratch and slate have the size.
+// Cost     O(slots n) and what the bag costs (BagWinners); no allocation once scratch and slate have the size.
 void DrawSlate(const SlateInput& input, Rng& rng, SlateScratch& scratch, std::vector<SlateSlot>& slate);
 
 // The same with rules that depend on what is placed already (diversity, caps): before each slot `mask` sees the slots

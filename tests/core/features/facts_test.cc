@@ -47,7 +47,7 @@ class FactsTest : public ::testing::Test {
     const FactSources sources = Sources(customer);
     const OfferIndex index = state.catalogue.FindOffer(offer);
     const FactCandidate candidate{index, index == kNoOffer ? nullptr : &state.catalogue.RowOf(index), inline_};
-    plan->Fill(sources, {&candidate, 1}, views_, facts_);
+    plan->Fill(sources, {&candidate, 1}, scratch_, facts_);
     return facts_.At(0, 0);
   }
   FactSources Sources(const char* customer) {
@@ -65,7 +65,7 @@ class FactsTest : public ::testing::Test {
   LogWriter log_;
   TimeMicros now_ = kDayZero + 112 * kMicrosPerDay + 9 * 3600 * kMicrosPerSecond;
   std::vector<NamedFact> context_, inline_;
-  std::vector<CandidateView> views_;
+  FactScratch scratch_;
   FactColumns facts_;
   bool has_cart_ = true;
   absl::flat_hash_map<OfferIndex, double> cart_scores_ = {{OfferIndex{0}, 2.5}};
@@ -244,7 +244,7 @@ TEST_F(FactsTest, AFactDoesNotDependOnTheOthersInThePlan) {
   const FactCandidate unknown;
   const std::vector<FactCandidate> candidates = {unknown, second, first};
   FactColumns facts;
-  plan->Fill(sources, candidates, views_, facts);
+  plan->Fill(sources, candidates, scratch_, facts);
   for (size_t i = 0; i < names.size(); ++i) {
     const auto read = [&](int candidate) -> std::optional<double> {
       const Fact fact = facts.At(static_cast<int>(i), candidate);

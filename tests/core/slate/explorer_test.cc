@@ -4,10 +4,8 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "absl/strings/str_cat.h"
-#include "core/rng.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/status_matchers.h"
 
@@ -170,60 +168,6 @@ TEST(ExplorerTest, RefusesStrengthAndReachOutOfRange) {
   EXPECT_THAT(CheckExplorer({ExplorerKind::kSoftmax, 0, -1}), StatusIs(absl::StatusCode::kInvalidArgument, "strength: expected"));
   EXPECT_THAT(CheckExplorer({ExplorerKind::kSoftmax, 0, kInf}), StatusIs(absl::StatusCode::kInvalidArgument, "strength: expected"));
   EXPECT_THAT(CheckExplorer({ExplorerKind::kBoundedShuffle, 0, 0, -1}), StatusIs(absl::StatusCode::kInvalidArgument, "reach: expected"));
-}
-
-int32_t SlowWinner(const FloatRowMatrix& scores, const std::vector<int32_t>& open_by_tie, int member) {
-  int32_t winner = -1;
-  float best = 0;
-  for (int32_t candidate : open_by_tie) {
-    float score = scores(candidate, member + 1);
-    if (std::isnan(score)) score = -std::numeric_limits<float>::infinity();
-    if (winner < 0 || score > best) {
-      winner = candidate;
-      best = score;
-    }
-  }
-  return winner;
-}
-
-TEST(BagWinnersTest, FollowsCandidatesThatCloseAndOpen) {
-  for (uint64_t seed = 1; seed <= 200; ++seed) {
-    SCOPED_TRACE(seed);
-    Rng rng(seed);
-    const int n = 1 + static_cast<int>(rng.NextBits() % 20);
-    const int members = 1 + static_cast<int>(rng.NextBits() % 40);
-    FloatRowMatrix scores(n, members + 1);
-    for (float& score : scores.reshaped()) {
-      const double u = rng.NextUniform();  // few distinct values: many ties
-      score = u < 0.05  ? static_cast<float>(kNan)
-              : u < 0.1 ? static_cast<float>(-kInf)
-                        : static_cast<float>(rng.NextBits() % 5);
-    }
-    std::vector<int32_t> by_tie(n);
-    std::iota(by_tie.begin(), by_tie.end(), 0);
-    for (int i = n - 1; i > 0; --i) std::swap(by_tie[i], by_tie[rng.NextBits() % (i + 1)]);
-    std::vector<uint8_t> is_open(n, 1);
-    BagWinners winners;
-    for (int step = 0; step < 2 * n; ++step) {
-      bool some_opened = false;
-      if (step > 0) {
-        uint8_t& change = is_open[rng.NextBits() % n];
-        some_opened = change == 0;
-        change = !change;
-      }
-      std::vector<int32_t> open_by_tie;
-      for (int32_t candidate : by_tie) {
-        if (is_open[candidate]) open_by_tie.push_back(candidate);
-      }
-      if (open_by_tie.empty()) {
-        winners.Reset();
-        continue;
-      }
-      winners.Update(scores, open_by_tie, is_open, some_opened);
-      ASSERT_EQ(winners.winners().size(), static_cast<size_t>(members));
-      for (int m = 0; m < members; ++m) ASSERT_EQ(winners.winners()[m], SlowWinner(scores, open_by_tie, m)) << m;
-    }
-  }
 }
 
 }  // namespace
