@@ -11,6 +11,8 @@
 namespace offerd {
 namespace {
 
+constexpr size_t kAhead = 16;  // look-ups whose memory is on its way
+
 void InvertInto(absl::Span<const int32_t> order, std::vector<int32_t>& rank) {
   rank.resize(order.size());
   for (size_t place = 0; place < order.size(); ++place) rank[static_cast<size_t>(order[place])] = static_cast<int32_t>(place);
@@ -49,15 +51,16 @@ void CandidateRows::StartMentions() {
 
 void CandidateRows::AddNamed(OfferIndex index, int32_t position, const RankRequest::Candidate& candidate) {
   const OfferRow* offer = index == kNoOffer ? nullptr : &state_.catalogue.RowOf(index);
-  if (offer != nullptr) __builtin_prefetch(offer);
   scratch_.named.push_back({index, offer, position, candidate.offer_id, candidate.facts});
 }
 
-// The offers that the request names, each once, in its order. True: one was named again. Where they stand in memory is fetched for
-// all of them at once: one by one, each would wait for it.
+// The offers that the request names, each once, in its order. True: one was named again.
 bool CandidateRows::FindNamedOffers() {
   bool duplicates = false;
-  for (size_t i = 0; i < request_.candidates.size(); ++i) {
+  const auto& candidates = request_.candidates;
+  for (size_t i = 0; i < std::min(kAhead, candidates.size()); ++i) state_.catalogue.Prefetch(candidates[i].offer_id);
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    if (i + kAhead < candidates.size()) state_.catalogue.Prefetch(candidates[i + kAhead].offer_id);
     const RankRequest::Candidate& candidate = request_.candidates[i];
     const OfferIndex index = state_.catalogue.FindOffer(candidate.offer_id);
     if (index == kNoOffer ? scratch_.seen.insert(candidate.offer_id).second : IsFirstMention(index)) {
@@ -71,8 +74,11 @@ bool CandidateRows::FindNamedOffers() {
 
 bool CandidateRows::FindOfferKeys() {
   bool duplicates = false;
-  for (size_t i = 0; i < request_.offer_keys.size(); ++i) {
-    const OfferIndex index = state_.catalogue.FindOfferByKey(request_.offer_keys[i]);
+  const absl::Span<const uint64_t> keys = request_.offer_keys;
+  for (size_t i = 0; i < std::min(kAhead, keys.size()); ++i) state_.catalogue.PrefetchKey(keys[i]);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (i + kAhead < keys.size()) state_.catalogue.PrefetchKey(keys[i + kAhead]);
+    const OfferIndex index = state_.catalogue.FindOfferByKey(keys[i]);
     if (index == kNoOffer) {
       decision_.unknown_keys.push_back(static_cast<uint32_t>(i));
     } else if (IsFirstMention(index)) {
@@ -112,7 +118,7 @@ void CandidateRows::Gather(const Placement& placement) {
 }
 
 absl::string_view CandidateRows::IdOf(const DecideScratch::Row& row) const {
-  return row.id.data() != nullptr ? row.id : absl::string_view(state_.catalogue.OfferAt(row.index).id.value());
+  return row.id.data() != nullptr ? row.id : state_.catalogue.OfferIdOf(row.index);
 }
 
 bool CandidateRows::IdLess(int32_t a, int32_t b) const {

@@ -59,6 +59,10 @@ absl::Status CheckFree(const std::string& path, int64_t min_free_bytes) {
       absl::StrCat("disk of '", path, "' has ", free_bytes, " bytes free, needed are ", min_free_bytes));
 }
 
+// Of zstd: 2.5 times as fast as its usual level 3, and decisions take .388 of their bytes in place of .367. Every record is compressed
+// once, while requests are answered.
+constexpr int kCompressionLevel = -1;
+
 rocksdb::CompressionType BestCompression() {
   const std::vector<rocksdb::CompressionType> supported = rocksdb::GetSupportedCompressions();
   for (const rocksdb::CompressionType wanted : {rocksdb::kZSTD, rocksdb::kLZ4Compression}) {
@@ -98,6 +102,7 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Family family, const RocksKvOptions& 
     result.memtable_whole_key_filtering = true;
   } else {
     result.compression = BestCompression();
+    result.compression_opts.level = kCompressionLevel;
     table.block_size = 16 << 10;  // read in order
   }
   result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));

@@ -126,7 +126,7 @@ class Loader {
       case BaseRecord::kPopulation: {
         FinishOffers();
         const auto& p = record.population();
-        state_.population.Restore(p.kind(), p.index(), {p.day(), p.today(), p.slow(), p.fast()});
+        state_.population.Restore(p.kind(), p.index(), {static_cast<int32_t>(p.day()), p.today(), p.slow(), p.fast()});
         break;
       }
       case BaseRecord::kMarketCounts: {
@@ -135,7 +135,7 @@ class Loader {
           return absl::InvalidArgumentError("stored market counts: an item number that was never given out");
         }
         ASSIGN_OR_RETURN(const SeasonCounts seasons, ToSeasons(record.market_counts()));
-        state_.demand.Restore(record.market_counts().market(), p.kind(), p.index(), {p.day(), p.today(), p.slow(), p.fast()}, seasons);
+        state_.demand.Restore(record.market_counts().market(), p.kind(), p.index(), {static_cast<int32_t>(p.day()), p.today(), p.slow(), p.fast()}, seasons);
         break;
       }
       case BaseRecord::kTable: {

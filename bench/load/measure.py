@@ -32,6 +32,7 @@ OFFERS, CUSTOMERS, ITEMS, NEIGHBOURS = 10_000, 100_000, 100_000, 100
 VISITS, LINES = 3, 4  # of each customer before the measurement
 COLUMNS = 64
 COMPACT_CANDIDATES = 500
+queues = 1  # completion queues of either server, a thread each; --queues
 RATE = 10_000
 IN_FLIGHT = 32
 EVENTS, EVENT_BYTES = 100, 100
@@ -78,7 +79,7 @@ class Shop:
         self.marker = self.folder / "seeded"
 
     def settings(self):
-        return {"durability": "WRITTEN", "tables_path": f'"{self.tables}"', "max_stored_replies": "200000"}
+        return {"durability": "WRITTEN", "completion_queues": queues, "tables_path": f'"{self.tables}"', "max_stored_replies": "200000"}
 
     def seed(self):
         if self.marker.exists():
@@ -197,7 +198,7 @@ class Echo:
         self.folder = pathlib.Path(tempfile.mkdtemp(dir=folder))
         path = self.folder / "echo.log"
         with open(path, "wb") as out, environment(preload):
-            self.process = subprocess.Popen([BIN / "offerd_echo"], stderr=out)
+            self.process = subprocess.Popen([BIN / "offerd_echo", "--queues", str(queues)], stderr=out)
         while '"event":"ready"' not in path.read_text():
             if self.process.poll() is not None:
                 raise RuntimeError(f"offerd_echo ended: {path.read_text()}")
@@ -483,12 +484,15 @@ def main():
     arguments.add_argument("--json", action="store_true", help="one JSON object on standard output and nothing else")
     arguments.add_argument("--pairs", type=int, default=7)
     arguments.add_argument("--seconds", type=float, default=4, help="counted of each run")
+    arguments.add_argument("--queues", type=int, default=1, help="completion queues of both servers, a thread each")
     arguments.add_argument("--rate", type=int, default=RATE, help="calls a second of the open loop")
     arguments.add_argument("--retries", type=int, default=3, help="more pairs in place of those that others disturbed")
     arguments.add_argument("--quiet", type=float, default=0.1, help="share of the machine that others may take")
     arguments.add_argument("--patience", type=float, default=60, help="seconds to wait for a quiet machine before each pair")
     arguments.add_argument("--shop", help="folder of a seeded shop, made when it is not there; default: a temporary one")
     options = arguments.parse_args()
+    global queues
+    queues = options.queues
     temporary = pathlib.Path(tempfile.mkdtemp(prefix="offerd-bench-"))
     try:
         shop = Shop(options.shop or temporary / "shop")

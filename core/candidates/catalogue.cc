@@ -233,7 +233,16 @@ void Catalogue::Rebuild(std::vector<std::shared_ptr<const CatalogueOffer>> offer
   }
   table->offers = std::move(offers);
   for (size_t i = 0; i < table->offers.size(); ++i) {
-    const std::string& id = table->offers[i]->id.value();
+    OfferRow& row = table->rows[i];
+    row.id_begin = static_cast<uint32_t>(table->texts.size());
+    row.id_size = static_cast<uint16_t>(table->offers[i]->id.value().size());
+    CHECK(row.id_size == table->offers[i]->id.value().size());
+    table->texts += table->offers[i]->id.value();
+    CHECK(table->texts.size() <= UINT32_MAX);
+  }
+  for (size_t i = 0; i < table->offers.size(); ++i) {  // `texts` stays where it is now
+    const OfferRow& row = table->rows[i];
+    const absl::string_view id = absl::string_view(table->texts).substr(row.id_begin, row.id_size);
     table->index_of.emplace(id, OfferIndex{static_cast<uint32_t>(i)});
     table->index_of_key.emplace(Fnv1aHash(id), OfferIndex{static_cast<uint32_t>(i)});
   }
@@ -268,7 +277,7 @@ OfferIndex Catalogue::FindOfferByKey(uint64_t key) const {
 }
 
 uint64_t Catalogue::OfferKeyOf(OfferIndex index) const {
-  const uint64_t key = Fnv1aHash(OfferAt(index).id.value());
+  const uint64_t key = Fnv1aHash(OfferIdOf(index));
   return FindOfferByKey(key) == index ? key : 0;
 }
 

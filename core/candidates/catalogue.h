@@ -45,15 +45,19 @@ struct alignas(64) OfferRow {
   NameIndex category = kNoName;
   NameIndex brand = kNoName;
   uint32_t num_items = 0;
+  uint32_t id_begin = 0;  // in OfferTable::texts
+  uint16_t id_size = 0;
   bool is_live = false;   // false: deleted
   bool is_plain = false;  // only dates, what is on sale and what the customer excludes decide whether it may be shown
 };
+static_assert(sizeof(OfferRow) == 64);
 
 // All offers at one moment.
 struct OfferTable {
   std::vector<std::shared_ptr<const CatalogueOffer>> offers;              // by OfferIndex
   std::vector<OfferRow> rows;                                             // by OfferIndex
-  absl::flat_hash_map<absl::string_view, OfferIndex> index_of;            // keys live in `offers`
+  std::string texts;                                                      // the ids, one after the other: near to each other in memory
+  absl::flat_hash_map<absl::string_view, OfferIndex> index_of;            // keys live in `texts`
   absl::flat_hash_map<uint64_t, OfferIndex> index_of_key;  // by Fnv1aHash of the id; of two with the same the one that came first
   std::vector<OfferIndex> by_id;        // live ones, ascending by id
   std::vector<OfferIndex> by_coverage;  // live ones, the latest change of what they cover first
@@ -99,8 +103,15 @@ class Catalogue {
   const OfferTable& offer_table() const { return *offer_table_; }
   const CatalogueOffer& OfferAt(OfferIndex index) const { return *offer_table_->offers[static_cast<size_t>(index)]; }
   const OfferRow& RowOf(OfferIndex index) const { return offer_table_->rows[static_cast<size_t>(index)]; }
+  absl::string_view OfferIdOf(OfferIndex index) const {
+    const OfferRow& row = RowOf(index);
+    return absl::string_view(offer_table_->texts).substr(row.id_begin, row.id_size);
+  }
   OfferIndex FindOffer(absl::string_view id) const;      // kNoOffer when unknown or deleted
   OfferIndex FindOfferByKey(uint64_t key) const;         // the same by Offer.offer_key
+  // Of what is about to be looked for among many: the look-up waits for memory no more.
+  void Prefetch(absl::string_view id) const { offer_table_->index_of.prefetch(id); }
+  void PrefetchKey(uint64_t key) const { offer_table_->index_of_key.prefetch(key); }
   uint64_t OfferKeyOf(OfferIndex index) const;           // 0 where another offer has it
   // Offers, also deleted ones' numbers left out, that cover the item. Ascending.
   const std::vector<OfferIndex>& Covering(ItemIndex item) const;

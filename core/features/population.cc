@@ -61,7 +61,7 @@ void DayCount::Add(int64_t on_day, uint32_t count) {
       slow = (slow + today) * SlowDecay(on_day - day);
       fast = (fast + today) * FastDecay(on_day - day);
     }
-    day = on_day;
+    day = static_cast<int32_t>(on_day);
     today = count;
   } else if (on_day == day) {
     today += count;

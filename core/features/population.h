@@ -16,7 +16,7 @@ inline constexpr double kFastHalfLifeDays = 7;
 
 // A count that fades by whole UTC days: what came today counts 1, yesterday 2^(-1 / half-life).
 struct DayCount {
-  int64_t day = 0;      // days since 1970; meaning of `today`
+  int32_t day = 0;      // days since 1970; meaning of `today`
   uint32_t today = 0;   // whole, so that a sum made later from the kept visits has the same bits
   double slow = 0;      // days before `day`, half-life 28, as of `day`
   double fast = 0;      // half-life 7

@@ -207,15 +207,40 @@ bool Profile::SumOfHistory(absl::Span<const ItemIndex> covered, Affinity& sum) c
   return sum.visits > 0;
 }
 
+// Of the offers whose coverage changed since the last visit those that may concern this customer: all of them where they are few, else
+// those that cover what the customer has had, or were summed for them.
+void Profile::FindChangedOffers(const Catalogue& catalogue, std::vector<OfferIndex>& changed) const {
+  const std::vector<OfferIndex>& by_coverage = catalogue.offer_table().by_coverage;
+  const size_t few = items_.size() + affinities_.size();
+  const auto end = std::find_if(by_coverage.begin(), by_coverage.begin() + static_cast<ptrdiff_t>(std::min(by_coverage.size(), few + 1)),
+                                [&](OfferIndex index) { return !IsOlderThan(catalogue.RowOf(index)); });
+  changed.clear();
+  if (static_cast<size_t>(end - by_coverage.begin()) <= few) {
+    changed.assign(by_coverage.begin(), end);
+    return;
+  }
+  const auto add = [&](OfferIndex index) {
+    if (catalogue.RowOf(index).is_live && IsOlderThan(catalogue.RowOf(index))) changed.push_back(index);
+  };
+  for (const ItemIndex item : items_) {
+    for (const OfferIndex index : catalogue.Covering(item)) add(index);
+  }
+  for (const Affinity& affinity : affinities_) {
+    if (affinity.key >> 32 == static_cast<uint64_t>(Affinity::Kind::kOffer)) add(OfferIndex{static_cast<uint32_t>(affinity.key)});
+  }
+  std::sort(changed.begin(), changed.end());
+  changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
+}
+
 void Profile::CatchUpWithCatalogue(const Catalogue& catalogue) {
-  for (const OfferIndex index : catalogue.offer_table().by_coverage) {
-    const CatalogueOffer& offer = catalogue.OfferAt(index);
-    if (offer.coverage_sequence <= folded_sequence_) break;
+  std::vector<OfferIndex> changed;
+  FindChangedOffers(catalogue, changed);
+  for (const OfferIndex index : changed) {
     const uint64_t key = AffinityKey(Affinity::Kind::kOffer, static_cast<uint32_t>(index));
     auto at = std::lower_bound(affinities_.begin(), affinities_.end(), key, KeyLess);
     const bool present = at != affinities_.end() && at->key == key;
     Affinity sum;
-    if (SumOfHistory(offer.items, sum)) {
+    if (SumOfHistory(catalogue.OfferAt(index).items, sum)) {
       sum.key = key;
       if (present) {
         *at = sum;

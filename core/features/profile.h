@@ -38,7 +38,8 @@ constexpr uint64_t AffinityKey(Affinity::Kind kind, uint32_t index) {
 // the kept visits when asked for: the same arithmetic in the same order, so the same bits.
 //
 // Threads  A value; changed by the learner only.
-// Cost     AddVisit O(lines x offers that cover them + affinities); Find O(log affinities).
+// Cost     AddVisit O(lines x offers that cover them + affinities), and where more offers changed since the last visit than that O(kept
+//          items x offers that cover them); Find O(log affinities).
 class Profile {
  public:
   struct Visit {
@@ -127,6 +128,7 @@ class Profile {
   void AbsorbVisits(const Profile& other);
   void AbsorbAffinities(const Profile& other, bool other_is_later);
   void CatchUpWithCatalogue(const Catalogue& catalogue);
+  void FindChangedOffers(const Catalogue& catalogue, std::vector<OfferIndex>& changed) const;
   void Trim(int64_t max_bytes);
 
   std::vector<Visit> visits_;

@@ -86,11 +86,17 @@ void ExplorerDistribution(const ExplorerSpec& spec, absl::Span<const double> sco
   std::fill(probability.begin(), probability.end(), 0.0);
   if (open_by_tie.empty()) return;
   if (spec.kind == ExplorerKind::kThompson && !winners.empty()) {
-    // Counts first: whole numbers are exact, so that the share is count / M without summed rounding.
+    // Counts first: whole numbers are exact, so that the share is count / M without summed rounding. What is below 1 is a share already,
+    // and one that is 1 has all.
     for (int32_t winner : winners) probability[winner] += 1;
     const double members = static_cast<double>(winners.size());
-    double* shares = probability.data();
-    for (size_t i = 0; i < probability.size(); ++i) shares[i] /= members;
+    if (probability[winners.front()] == members) {
+      probability[winners.front()] = 1;
+    } else {
+      for (int32_t winner : winners) {
+        if (probability[winner] >= 1) probability[winner] /= members;
+      }
+    }
   } else {
     const int32_t best = BestByMean(score, open_by_tie);
     if (spec.kind == ExplorerKind::kSoftmax && spec.strength > 0 && std::isfinite(score[best])) {

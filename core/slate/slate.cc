@@ -13,7 +13,8 @@ namespace offerd {
 // One slate in the making: the input, and what of it was worked out in the scratch.
 class SlateDraw {
  public:
-  SlateDraw(const SlateInput& input, SlateScratch& scratch) : input_(input), s_(scratch) {
+  // `only_placed_close`: from the first slot on, candidates close by being placed and in no other way.
+  SlateDraw(const SlateInput& input, SlateScratch& scratch, bool only_placed_close = false) : input_(input), s_(scratch) {
     const size_t n = static_cast<size_t>(std::max(input.num_candidates, 0));
     CHECK(input.mean.size() == n && input.tie_rank.size() == n);
     CHECK(input.base_rank.empty() || input.base_rank.size() == n);
@@ -39,7 +40,7 @@ class SlateDraw {
     s_.is_placed_.assign(n, 0);
     s_.mask_.assign(n, 1);
     if (!input.allowed.empty()) std::copy(input.allowed.begin(), input.allowed.end(), s_.mask_.begin());
-    FindRanks();
+    FindRanks(only_placed_close && input.allowed.empty());
   }
 
   absl::Span<uint8_t> mask() { return absl::MakeSpan(s_.mask_); }
@@ -178,21 +179,31 @@ class SlateDraw {
   }
 
   // Places by score, and in the base order, where somebody asks for them.
-  void FindRanks() {
+  void FindRanks(bool only_placed_close) {
     const bool is_bounded =
         input_.random.kind == RandomKind::kBounded && (input_.random.share > 0 || input_.forced_shuffle);
     const bool is_shuffle = input_.explorer.kind == ExplorerKind::kBoundedShuffle;
-    if (is_shuffle || (is_bounded && input_.base_rank.empty())) RankByMean();
+    if (is_shuffle || (is_bounded && input_.base_rank.empty())) RankByMean(only_placed_close);
     base_rank_ = input_.base_rank.empty() ? absl::Span<const int32_t>(s_.own_base_) : input_.base_rank;
   }
 
-  void RankByMean() {
+  // Where only what is placed closes, somebody of the first s + 1 is open at slot s, and nobody is within reach of it whose place is
+  // beyond 2 s or s + reach: the rest stand behind, in no order.
+  void RankByMean(bool only_placed_close) {
     const std::vector<double>& mean = s_.mean_;
     const absl::Span<const int32_t> tie_rank = input_.tie_rank;
     s_.order_.assign(s_.by_tie_.begin(), s_.by_tie_.end());
-    std::sort(s_.order_.begin(), s_.order_.end(), [&mean, tie_rank](int32_t a, int32_t b) {
+    const int64_t reach = std::max(input_.random.reach, input_.explorer.reach);
+    const int64_t most = only_placed_close ? 2 * int64_t{input_.slots} + reach + 1 : std::numeric_limits<int64_t>::max();
+    const auto is_before = [&mean, tie_rank](int32_t a, int32_t b) {
       return mean[a] != mean[b] ? mean[a] > mean[b] : tie_rank[a] < tie_rank[b];
-    });
+    };
+    auto end = s_.order_.end();
+    if (most < static_cast<int64_t>(s_.order_.size())) {
+      end = s_.order_.begin() + most;
+      std::nth_element(s_.order_.begin(), end, s_.order_.end(), is_before);
+    }
+    std::sort(s_.order_.begin(), end, is_before);
     s_.own_base_.resize(s_.order_.size());
     for (size_t rank = 0; rank < s_.order_.size(); ++rank) s_.own_base_[s_.order_[rank]] = static_cast<int32_t>(rank);
   }
@@ -307,7 +318,7 @@ absl::Status CheckRandomShare(const RandomShare& random) {
 }
 
 void DrawSlate(const SlateInput& input, Rng& rng, SlateScratch& scratch, std::vector<SlateSlot>& slate) {
-  SlateDraw(input, scratch).Draw(nullptr, rng, slate);
+  SlateDraw(input, scratch, true).Draw(nullptr, rng, slate);
 }
 
 void DrawSlate(const SlateInput& input, SlateMask mask, Rng& rng, SlateScratch& scratch,

@@ -141,6 +141,37 @@ TEST(ProfileTest, CountsEqualThoseOfASlowTwin) {
   }
 }
 
+// A shop that puts in all its offers at once must not make every customer's next visit look at all of them.
+TEST(ProfileTest, OfManyOffersThatChangedAtOnceThoseAreFoundThatTheCustomerHad) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    Rng rng(seed);
+    const Offer offer = MakeOffer("o", {"i1", "i4", "i7"}), moved = MakeOffer("moved", {"never"});
+    std::vector<Offer> others;
+    for (int i = 0; i < 300; ++i) others.push_back(MakeOffer(absl::StrCat("other ", i), {absl::StrCat("never ", i)}));
+    Catalogue early = MakeCatalogue(), late = MakeCatalogue();
+    early.UpsertOffers({moved, offer}, 1);
+    early.UpsertOffers(others, 1);
+    late.UpsertOffers({MakeOffer("moved", {"i2"})}, 1);  // covers something else first
+    const std::vector<RandomVisit> visits = RandomVisits(rng, 40);
+    const size_t created = rng.NextBits() % visits.size();
+    Profile one, other;
+    Sequence sequence = 1;
+    for (size_t i = 0; i < visits.size(); ++i) {
+      if (i == created) {
+        late.UpsertOffers({moved, offer}, ++sequence);
+        late.UpsertOffers(others, sequence);
+      }
+      ++sequence;
+      AddTo(one, visits[i], early, sequence);
+      AddTo(other, visits[i], late, sequence);
+      if (i < created) continue;
+      ASSERT_EQ(one.affinities().size(), other.affinities().size()) << i;
+      for (size_t k = 0; k < one.affinities().size(); ++k) EXPECT_TRUE(SameBits(one.affinities()[k], other.affinities()[k])) << i;
+    }
+  }
+}
+
 // What the customer's affinity to an offer is, whenever the offer came.
 TEST(ProfileTest, AnOfferCreatedAfterTheVisitsHasTheBitsOfOneThatExistedAllAlong) {
   for (uint64_t seed = 1; seed <= 30; ++seed) {
