@@ -1,5 +1,6 @@
 #include "server/engine.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -77,46 +78,29 @@ absl::Status Engine::Stop() {
   return snapshot;
 }
 
-// Where to begin to look for decisions that are not older than `oldest`. They stand in the log in the order of time, nearly: back
-// block by block until a whole block is too old, or has more than there is room for. The block may hold no decision at all.
-Sequence Engine::FirstLiveReply(TimeMicros oldest) const {
-  constexpr Sequence kBlock = 10'000;
-  Sequence begin = store_->last_sequence() + 1;
-  for (int64_t decisions = 0; begin > store_->first_sequence() && decisions < config_.max_stored_replies;) {
-    const Sequence end = begin - 1;
-    const Sequence from = std::max(store_->first_sequence(), end > kBlock ? end - kBlock + 1 : Sequence{1});
-    bool is_too_old = true;
-    const absl::Status status = store_->ReadLog(from, end, [&](const v1::stored::LogRecord& record) {
-      if (record.time_micros() < oldest) return absl::OkStatus();
-      is_too_old = false;
-      decisions += record.has_decision() && !record.decision().made_up_request_id() ? 1 : 0;
-      return absl::OkStatus();
-    });
-    if (!status.ok()) Log(LogLevel::kError, "replies_not_restored", {{"before", begin}, {"reason", status.ToString()}});
-    if (!status.ok() || is_too_old) break;
-    begin = from;
-  }
-  return begin;
-}
-
-// Requests that were answered shortly before a restart are repeats after it, too. Forwards, so that the newest replies stay
-// where there is no room for all.
+// Requests that were answered shortly before a restart are repeats after it, too. Block by block from the end of the log, until a block is too
+// old or none of its answers found room: the newest stay where there is no room for all. A block may hold no decision at all.
 void Engine::RestoreReplies() {
+  constexpr Sequence kBlock = 10'000;
   const TimeMicros now = is_wall_clock() ? now_micros_() : snapshot_.Get()->now;
   const TimeMicros oldest = now - config_.request_id_lifetime_seconds * kMicrosPerSecond;
-  const absl::Status status =
-      store_->ReadLog(FirstLiveReply(oldest), store_->last_sequence(), [&](const v1::stored::LogRecord& record) {
-        if (!record.has_decision() || record.decision().made_up_request_id() || record.erased() || record.time_micros() < oldest) {
-          return absl::OkStatus();
-        }
-        ASSIGN_OR_RETURN(const v1::RankOffersRequest request, RequestOf(record.decision()));
-        v1::RankOffersResponse response;
-        FillResponse(record.decision(), request, record.time_micros(), response);
-        replies_.Restore(request.request_id(), record.decision().request_fingerprint(), record.time_micros(),
-                         response.SerializeAsString());
-        return absl::OkStatus();
-      });
-  if (!status.ok()) Log(LogLevel::kError, "replies_not_restored", {{"reason", status.ToString()}});
+  for (Sequence end = store_->last_sequence(); end >= store_->first_sequence();) {
+    const Sequence begin = std::max(store_->first_sequence(), end > kBlock ? end - kBlock + 1 : Sequence{1});
+    int64_t found = 0, restored = 0;
+    const absl::StatusOr<bool> is_recent = store_->ReadDecisions(begin, end, oldest, [&](const v1::stored::LogRecord& record) {
+      if (record.decision().made_up_request_id() || record.erased()) return absl::OkStatus();
+      ASSIGN_OR_RETURN(const v1::RankOffersRequest request, RequestOf(record.decision()));
+      v1::RankOffersResponse response;
+      FillResponse(record.decision(), request, record.time_micros(), response);
+      ++found;
+      restored += replies_.Restore(request.request_id(), record.decision().request_fingerprint(), record.time_micros(),
+                                   response.SerializeAsString());
+      return absl::OkStatus();
+    });
+    if (!is_recent.ok()) Log(LogLevel::kError, "replies_not_restored", {{"before", end + 1}, {"reason", is_recent.status().ToString()}});
+    if (!is_recent.ok() || !*is_recent || (found > 0 && restored == 0)) return;
+    end = begin - 1;
+  }
 }
 
 // An erasure whose mark did not reach the store before a crash stands in the replayed log.

@@ -85,7 +85,6 @@ class Engine final : public Handlers {
   Engine(const ServerConfig& config, std::unique_ptr<Store> store, Metrics* metrics, std::function<TimeMicros()> now_micros,
          std::unique_ptr<TableShelf> shelf, Recovery recovery);
   void RestoreReplies();
-  Sequence FirstLiveReply(TimeMicros oldest) const;
   void RestoreErasures();
   bool is_wall_clock() const { return config_.clock == ServerConfig::Clock::kWall; }
   template <typename Request>

@@ -78,9 +78,17 @@ void ReplyCache::Abandon(absl::string_view request_id) {
   entry.is_used = false;
 }
 
-void ReplyCache::Restore(absl::string_view request_id, uint64_t fingerprint, TimeMicros time, absl::string_view reply) {
-  std::string ignored;
-  if (Begin(request_id, fingerprint, time, ignored) == Found::kNew) Finish(request_id, reply);
+bool ReplyCache::Restore(absl::string_view request_id, uint64_t fingerprint, TimeMicros time, absl::string_view reply) {
+  Shard& shard = ShardOf(request_id);
+  absl::MutexLock lock(&shard.mu);
+  if (shard.index.contains(request_id)) return true;  // answered again meanwhile
+  if (shard.ring.size() == shard_capacity_) return false;
+  Entry& entry = Claim(shard, request_id, time);
+  entry.fingerprint = fingerprint;
+  entry.time = time;
+  entry.reply.assign(reply.data(), reply.size());
+  entry.is_finished = true;
+  return true;
 }
 
 }  // namespace offerd

@@ -29,8 +29,8 @@ class ReplyCache {
   Found Begin(absl::string_view request_id, uint64_t fingerprint, TimeMicros now, std::string& reply);
   void Finish(absl::string_view request_id, absl::string_view reply);
   void Abandon(absl::string_view request_id);
-  // For a restart: an answer from the log.
-  void Restore(absl::string_view request_id, uint64_t fingerprint, TimeMicros time, absl::string_view reply);
+  // For a restart: an answer from the log. False where there is no room: it does not push out one that is there.
+  bool Restore(absl::string_view request_id, uint64_t fingerprint, TimeMicros time, absl::string_view reply);
   // How many answers gave way within their lifetime since the last call.
   uint64_t TakeEvicted() { return evicted_.exchange(0, std::memory_order_relaxed); }
 

@@ -1,6 +1,8 @@
 #include <algorithm>
-#include <string>
 #include <deque>
+#include <future>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,6 +18,24 @@ namespace {
 using v1::stored::BaseRecord;
 
 NameIndex LoadedName(uint32_t stored) { return stored == 0 ? kNoName : NameIndex{stored - 1}; }
+
+absl::Status ReadAffinities(const v1::stored::BaseCustomer& stored, std::vector<Affinity>& affinities) {
+  const int n = stored.affinity_key_size();
+  if (stored.affinity_visits_size() != n || stored.affinity_decayed_size() != n || stored.affinity_first_micros_size() != n ||
+      stored.affinity_last_micros_size() != n || stored.affinity_last_visit_size() != n) {
+    return absl::InvalidArgumentError("stored customer: affinities of unequal length");
+  }
+  affinities.reserve(static_cast<size_t>(n + stored.affinities_size()));
+  for (int i = 0; i < n; ++i) {
+    affinities.push_back({stored.affinity_key(i), stored.affinity_visits(i), stored.affinity_last_visit(i), stored.affinity_decayed(i),
+                          stored.affinity_first_micros(i), stored.affinity_last_micros(i)});
+  }
+  for (const v1::stored::BaseAffinity& affinity : stored.affinities()) {
+    affinities.push_back({affinity.key(), affinity.visits(), affinity.last_visit(), affinity.decayed(), affinity.first_micros(),
+                          affinity.last_micros()});
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Profile> ToProfile(const v1::stored::BaseCustomer& stored, size_t num_items) {
   Profile profile;
@@ -33,21 +53,20 @@ absl::StatusOr<Profile> ToProfile(const v1::stored::BaseCustomer& stored, size_t
       stored.visit_order_size() != stored.visit_size_size()) {
     return absl::InvalidArgumentError("stored customer: visits of unequal length");
   }
+  parts.visits.reserve(static_cast<size_t>(stored.visit_size_size()));
   for (int i = 0; i < stored.visit_size_size(); ++i) {
     parts.visits.push_back({stored.visit_time_micros(i), stored.visit_order(i), stored.visit_size(i)});
     held += stored.visit_size(i);
   }
   if (held != stored.visit_items_size())
     return absl::InvalidArgumentError("stored customer: visits and items do not fit");
+  parts.items.reserve(static_cast<size_t>(stored.visit_items_size()));
   for (const uint32_t item : stored.visit_items()) {
     if (item >= num_items)
       return absl::InvalidArgumentError("stored customer: an item number that was never given out");
     parts.items.push_back(ItemIndex{item});
   }
-  for (const v1::stored::BaseAffinity& affinity : stored.affinities()) {
-    parts.affinities.push_back({affinity.key(), affinity.visits(), affinity.last_visit(), affinity.decayed(),
-                                affinity.first_micros(), affinity.last_micros()});
-  }
+  RETURN_IF_ERROR(ReadAffinities(stored, parts.affinities));
   if (stored.interest_kinds_size() != stored.interest_items_size() ||
       stored.interest_time_micros_size() != stored.interest_items_size()) {
     return absl::InvalidArgumentError("stored customer: views of unequal length");
@@ -139,9 +158,7 @@ class Loader {
         break;
       }
       case BaseRecord::kTable: {
-        std::vector<TablePublished> versions;
-        for (const auto& version : record.table().versions()) versions.push_back(FromProto(version));
-        fold_.RestoreTable(record.table().name(), std::move(versions));
+        AddTable(record.table());
         break;
       }
       case BaseRecord::kPlacement: {
@@ -172,9 +189,22 @@ class Loader {
     return absl::OkStatus();
   }
 
-  void Finish() { FinishOffers(); }
+  void Finish() {
+    FinishOffers();
+    for (const auto& table : reading_) table.wait();
+    for (auto& [name, versions] : tables_) fold_.RestoreTable(name, std::move(versions));  // finds what was read meanwhile
+  }
 
  private:
+  // Its file is read while the rest of the base is.
+  void AddTable(const v1::stored::BaseTable& stored) {
+    std::vector<TablePublished>& versions = tables_[stored.name()];
+    for (const auto& version : stored.versions()) versions.push_back(FromProto(version));
+    const TableSource& source = fold_.table_source();
+    if (source == nullptr || versions.empty()) return;
+    reading_.push_back(std::async(std::launch::async, [&source, published = versions.back()] { return source(published); }).share());
+  }
+
   absl::Status AddHeader(const v1::stored::Header& header) {
     state_.sequence = header.sequence();
     state_.now = header.now_micros();
@@ -339,6 +369,8 @@ class Loader {
   Fold& fold_;
   State& state_;
   std::vector<std::shared_ptr<CatalogueOffer>> offers_;
+  std::map<std::string, std::vector<TablePublished>> tables_;
+  std::vector<std::shared_future<std::shared_ptr<const ListTable>>> reading_;
 };
 
 }  // namespace

@@ -81,13 +81,12 @@ BaseRecord ToRecord(const Profile& profile) {
   }
   for (const ItemIndex item : parts.items) stored.add_visit_items(static_cast<uint32_t>(item));
   for (const Affinity& affinity : parts.affinities) {
-    v1::stored::BaseAffinity& added = *stored.add_affinities();
-    added.set_key(affinity.key);
-    added.set_visits(affinity.visits);
-    added.set_decayed(affinity.decayed);
-    added.set_first_micros(affinity.first);
-    added.set_last_micros(affinity.last);
-    added.set_last_visit(affinity.last_visit);
+    stored.add_affinity_key(affinity.key);
+    stored.add_affinity_visits(affinity.visits);
+    stored.add_affinity_decayed(affinity.decayed);
+    stored.add_affinity_first_micros(affinity.first);
+    stored.add_affinity_last_micros(affinity.last);
+    stored.add_affinity_last_visit(affinity.last_visit);
   }
   for (const Profile::Interest& interest : parts.interests) {
     stored.add_interest_items(static_cast<uint32_t>(interest.item));
@@ -304,18 +303,20 @@ absl::Status WriteAll(const FoldImage& image, Sink sink) {
   header.mutable_limits()->set_profile_bytes(image.limits.profile_bytes);
   header.mutable_limits()->set_max_open_decisions(image.limits.max_open_decisions);
   RETURN_IF_ERROR(sink(record));
-  RETURN_IF_ERROR(WriteCatalogue(image.state.catalogue, sink));
   absl::Status status;
   const auto keep_first = [&status](absl::Status next) {
     if (status.ok()) status = std::move(next);
   };
+  // First, so that a start reads their files while it reads the rest.
+  image.state.tables.ForEach([&](absl::string_view name, const TableState& table) { keep_first(sink(ToRecord(name, table))); });
+  RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(WriteCatalogue(image.state.catalogue, sink));
   image.state.customers.ForEach([&](absl::string_view, const Profile& profile) {
     if (status.ok()) keep_first(sink(ToRecord(profile)));
   });
   RETURN_IF_ERROR(status);
   RETURN_IF_ERROR(WritePopulation(image.state.population, sink));
   RETURN_IF_ERROR(WriteDemand(image.state.demand, sink));
-  image.state.tables.ForEach([&](absl::string_view name, const TableState& table) { keep_first(sink(ToRecord(name, table))); });
   image.state.placements.ForEach([&](absl::string_view, const std::shared_ptr<const PlacementState>& placement) {
     BaseRecord stored;
     ToStored(*placement, *stored.mutable_placement());

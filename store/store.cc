@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
 #include "core/status_macros.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
 #include "store/frame.h"
 #include "store/index_entry.h"
 #include "store/keys.h"
@@ -29,6 +31,25 @@ absl::Status ParseRecord(absl::string_view key, absl::string_view framed, v1::st
         absl::StrCat("log ", KeyText(Family::kLog, key), ": holds the record of sequence ", record.sequence()));
   }
   return absl::OkStatus();
+}
+
+// What a record is about, without parsing it. False: not the bytes of one.
+bool LookAtRecord(absl::string_view payload, int64_t& time_micros, bool& is_decision) {
+  using google::protobuf::internal::WireFormatLite;
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(payload.data()), static_cast<int>(payload.size()));
+  time_micros = 0;
+  is_decision = false;
+  while (const uint32_t tag = in.ReadTag()) {
+    if (tag == WireFormatLite::MakeTag(v1::stored::LogRecord::kTimeMicrosFieldNumber, WireFormatLite::WIRETYPE_VARINT)) {
+      uint64_t time;
+      if (!in.ReadVarint64(&time)) return false;
+      time_micros = static_cast<int64_t>(time);
+    } else {
+      is_decision |= WireFormatLite::GetTagFieldNumber(tag) == v1::stored::LogRecord::kDecisionFieldNumber;
+      if (!WireFormatLite::SkipField(&in, tag)) return false;
+    }
+  }
+  return in.ConsumedEntireMessage();
 }
 
 // Serialised where it is to stand: a decision of many candidates is large.
@@ -198,17 +219,41 @@ absl::StatusOr<std::optional<v1::stored::LogRecord>> Store::ReadDecision(absl::s
 
 absl::Status Store::ReadLog(Sequence from, Sequence to,
                             absl::FunctionRef<absl::Status(const v1::stored::LogRecord&)> visit) const {
+  v1::stored::LogRecord record;
+  return WalkLog(from, to, [&](absl::string_view key, absl::string_view framed) {
+    RETURN_IF_ERROR(ParseRecord(key, framed, record));
+    return visit(record);
+  });
+}
+
+absl::StatusOr<bool> Store::ReadDecisions(Sequence from, Sequence to, int64_t oldest,
+                                          absl::FunctionRef<absl::Status(const v1::stored::LogRecord&)> visit) const {
+  bool is_recent = false;
+  v1::stored::LogRecord record;
+  RETURN_IF_ERROR(WalkLog(from, to, [&](absl::string_view key, absl::string_view framed) {
+    ASSIGN_OR_RETURN(const absl::string_view payload, Unframe(Family::kLog, key, framed));
+    int64_t time;
+    bool is_decision;
+    const bool is_record = LookAtRecord(payload, time, is_decision);
+    if (is_record && time < oldest) return absl::OkStatus();
+    is_recent = true;
+    if (is_record && !is_decision) return absl::OkStatus();
+    RETURN_IF_ERROR(ParseRecord(key, framed, record));
+    return visit(record);
+  }));
+  return is_recent;
+}
+
+absl::Status Store::WalkLog(Sequence from, Sequence to, absl::FunctionRef<absl::Status(absl::string_view, absl::string_view)> visit) const {
   to = std::min(to, last_sequence());
   if (from > to) return absl::OkStatus();
   // The iterator comes first: what it sees is not deleted under it, so a later look at first_sequence cannot be too
   // early.
   const std::unique_ptr<KvIterator> records = kv_->Iterate(Family::kLog, NumberKey(from), NumberKey(to + 1));
   Sequence expected = from;
-  v1::stored::LogRecord record;
   for (; records->valid(); records->Next(), ++expected) {
     if (ReadNumber(records->key()) != expected) break;
-    RETURN_IF_ERROR(ParseRecord(records->key(), records->value(), record));
-    RETURN_IF_ERROR(visit(record));
+    RETURN_IF_ERROR(visit(records->key(), records->value()));
   }
   const absl::Status status = records->status();
   if (!status.ok()) return absl::Status(status.code(), absl::StrCat(status.message(), ", at record ", expected));

@@ -77,6 +77,10 @@ class Store {
   // returned.
   absl::Status ReadLog(Sequence from, Sequence to,
                        absl::FunctionRef<absl::Status(const v1::stored::LogRecord&)> visit) const;
+  // The same for the decisions among them that are not older than `oldest`, in micros; other records are checked and not parsed.
+  // Returns whether any record of the range, of whatever kind, is not older.
+  absl::StatusOr<bool> ReadDecisions(Sequence from, Sequence to, int64_t oldest,
+                                     absl::FunctionRef<absl::Status(const v1::stored::LogRecord&)> visit) const;
 
   // --- Bases ---
 
@@ -147,6 +151,7 @@ class Store {
  private:
   Store(std::unique_ptr<Kv> kv, const StoreOptions& options);
 
+  absl::Status WalkLog(Sequence from, Sequence to, absl::FunctionRef<absl::Status(absl::string_view, absl::string_view)> visit) const;  // key, framed
   absl::Status CheckFormat();
   absl::Status FindLogEnds();
   absl::Status LoadBases();

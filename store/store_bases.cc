@@ -1,8 +1,10 @@
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "core/hash.h"
 #include "core/status_macros.h"
+#include "store/base_reader.h"
 #include "store/frame.h"
 #include "store/keys.h"
 #include "store/store.h"
@@ -14,8 +16,8 @@ namespace {
 
 constexpr int kRecordsInBatch = 1000;
 constexpr int64_t kBytesInBatch = 4 << 20;
-constexpr absl::string_view kBaseFormat = "base 1";
-constexpr Family kBaseFamilies[] = {Family::kPolicies, Family::kProfiles, Family::kCatalog};
+constexpr absl::string_view kBaseFormat = "base 2";
+constexpr absl::string_view kReadFormats[] = {"base 1", kBaseFormat};  // 1: customers have messages of what their visits held
 
 Family FamilyOf(const v1::stored::BaseRecord& record) {
   switch (record.part_case()) {
@@ -30,31 +32,12 @@ Family FamilyOf(const v1::stored::BaseRecord& record) {
   }
 }
 
-// Counts, bytes and checksum of the framed records so far: what a manifest promises.
-class BaseSum {
- public:
-  BaseSum() { XXH3_64bits_reset(&state_); }
-  void Add(absl::string_view framed) {
-    XXH3_64bits_update(&state_, framed.data(), framed.size());
-    ++records_;
-    bytes_ += static_cast<int64_t>(framed.size());
-  }
-  int64_t records() const { return records_; }
-  int64_t bytes() const { return bytes_; }
-  uint64_t checksum() const { return XXH3_64bits_digest(&state_); }
-
- private:
-  XXH3_state_t state_;
-  int64_t records_ = 0;
-  int64_t bytes_ = 0;
-};
-
 absl::StatusOr<v1::stored::BaseManifest> ParseManifest(absl::string_view key, absl::string_view framed,
                                                        Sequence sequence) {
   ASSIGN_OR_RETURN(const absl::string_view payload, Unframe(Family::kMeta, key, framed));
   v1::stored::BaseManifest manifest;
   if (!manifest.ParseFromArray(payload.data(), static_cast<int>(payload.size())) || manifest.sequence() != sequence ||
-      manifest.format() != kBaseFormat) {
+      !absl::c_linear_search(kReadFormats, manifest.format())) {
     return absl::DataLossError(absl::StrCat("meta ", KeyText(Family::kMeta, key), ": is no manifest of this base"));
   }
   return manifest;
@@ -254,44 +237,7 @@ absl::Status Store::ReadAllOfBase(Sequence sequence,
   ASSIGN_OR_RETURN(const std::optional<std::string> framed, kv_->Read(Family::kMeta, manifest_key));
   if (!framed.has_value()) return absl::DataLossError(absl::StrCat("base ", sequence, ": its manifest is missing"));
   ASSIGN_OR_RETURN(const v1::stored::BaseManifest manifest, ParseManifest(manifest_key, *framed, sequence));
-  std::vector<std::unique_ptr<KvIterator>> parts;
-  for (const Family family : kBaseFamilies) {
-    parts.push_back(kv_->Iterate(family, NumberKey(sequence), NumberKey(sequence + 1)));
-  }
-  BaseSum sum;
-  v1::stored::BaseRecord record;
-  for (; sum.records() < manifest.records();) {
-    const std::string key = BaseKey(sequence, static_cast<uint64_t>(sum.records()));
-    size_t part = 0;
-    while (part < parts.size() && !(parts[part]->valid() && parts[part]->key() == key)) {
-      RETURN_IF_ERROR(parts[part]->status());
-      ++part;
-    }
-    if (part == parts.size()) {
-      return absl::DataLossError(absl::StrCat("base ", sequence, ": record ", sum.records(), " is missing"));
-    }
-    ASSIGN_OR_RETURN(const absl::string_view payload, Unframe(kBaseFamilies[part], key, parts[part]->value()));
-    if (!record.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
-      return absl::DataLossError(
-          absl::StrCat(FamilyName(kBaseFamilies[part]), " ", KeyText(kBaseFamilies[part], key), ": does not parse"));
-    }
-    sum.Add(parts[part]->value());
-    const absl::Status visited = visit(record);
-    if (!visited.ok()) {
-      is_damage = false;
-      return visited;
-    }
-    parts[part]->Next();
-  }
-  for (const auto& part : parts) {
-    RETURN_IF_ERROR(part->status());
-    if (part->valid())
-      return absl::DataLossError(absl::StrCat("base ", sequence, ": has more records than its manifest says"));
-  }
-  if (sum.bytes() != manifest.bytes() || sum.checksum() != manifest.checksum()) {
-    return absl::DataLossError(absl::StrCat("base ", sequence, ": bytes or checksum are not those of its manifest"));
-  }
-  return absl::OkStatus();
+  return BaseReader(*kv_, sequence, manifest).VisitAll(visit, is_damage);
 }
 
 absl::Status Store::ReadBase(Sequence sequence, absl::FunctionRef<absl::Status(const v1::stored::BaseRecord&)> visit) {

@@ -108,6 +108,8 @@ void Catalogue::Arrive(ItemIndex item) {
     const TimeMicros x = ItemAt(a).arrived, y = ItemAt(b).arrived;
     return x != y ? x > y : a < b;
   };
+  // Neither new enough nor, then, in it: arrivals only become later.
+  if (arrivals_.size() == kMaxArrivals && is_before(arrivals_.back(), item)) return;
   const auto known = std::find(arrivals_.begin(), arrivals_.end(), item);
   if (known != arrivals_.end()) arrivals_.erase(known);
   arrivals_.insert(std::lower_bound(arrivals_.begin(), arrivals_.end(), item, is_before), item);

@@ -136,6 +136,7 @@ class Fold {
   void RestoreOpen(const DecisionId& id, OpenDecision decision);
   void RestoreLimits(FoldLimits limits) { limits_ = limits; }
   void RestoreTable(const std::string& name, std::vector<TablePublished> versions);
+  const TableSource& table_source() const { return table_source_; }  // null: none
 
  private:
   void FoldIn(const DecisionChange& change, const LogEntry& entry);

@@ -202,6 +202,63 @@ TEST_F(RecoveryTest, LoadedImageEqualsTheWrittenOneAndGoesOnAlike) {
   EXPECT_TRUE(had_deleted);
 }
 
+// As bases were written before affinities became arrays. Returns how many it has.
+int ToMessages(v1::stored::BaseCustomer& customer) {
+  const int n = customer.affinity_key_size();
+  for (int i = 0; i < n; ++i) {
+    v1::stored::BaseAffinity& added = *customer.add_affinities();
+    added.set_key(customer.affinity_key(i));
+    added.set_visits(customer.affinity_visits(i));
+    added.set_last_visit(customer.affinity_last_visit(i));
+    added.set_decayed(customer.affinity_decayed(i));
+    added.set_first_micros(customer.affinity_first_micros(i));
+    added.set_last_micros(customer.affinity_last_micros(i));
+  }
+  customer.clear_affinity_key();
+  customer.clear_affinity_visits();
+  customer.clear_affinity_last_visit();
+  customer.clear_affinity_decayed();
+  customer.clear_affinity_first_micros();
+  customer.clear_affinity_last_micros();
+  return n;
+}
+
+TEST_F(RecoveryTest, ReadsCustomersAsTheyWereWrittenBefore) {
+  Trade(23, 200, 1000, 1000);
+  Fold fold;
+  for (const auto& record : shop_.Log()) {
+    const auto entry = FromProto(record);
+    ASSERT_OK(entry);
+    ASSERT_OK(fold.Apply(*entry));
+  }
+  const Sequence sequence = fold.state().sequence;
+  const auto store = shop_.OpenStore();
+  std::vector<v1::stored::BaseRecord> records;
+  const auto write = [&](auto&& fill) {
+    auto writer = store->BeginBase(sequence, 1);
+    ASSERT_OK(writer);
+    fill(**writer);
+    ASSERT_OK((*writer)->Finish());
+  };
+  write([&](Store::BaseWriter& writer) { ASSERT_OK(WriteImage(fold.Image(), writer)); });
+  ASSERT_OK(store->ReadBase(sequence, [&](const v1::stored::BaseRecord& record) {
+    records.push_back(record);
+    return absl::OkStatus();
+  }));
+  ASSERT_OK(store->DeleteBase(sequence));
+  int affinities = 0;
+  for (auto& record : records) {
+    if (record.has_customer()) affinities += ToMessages(*record.mutable_customer());
+  }
+  EXPECT_GT(affinities, 20);
+  write([&](Store::BaseWriter& writer) {
+    for (const auto& record : records) ASSERT_OK(writer.Add(record));
+  });
+  Fold loaded;
+  ASSERT_OK(LoadImage(*store, sequence, loaded));
+  EXPECT_EQ(StateDigest(loaded.Image()), StateDigest(fold.Image()));
+}
+
 TEST_F(RecoveryTest, DigestTellsStatesApart) {
   shop_.OpenFurnished();
   shop_.Crash();

@@ -106,6 +106,31 @@ TYPED_TEST(StoreTest, ReadLogGivesTheRangeInOrderAndStopsWhenTold) {
   EXPECT_OK(this->store_->ReadLog(6, 5, visit));
 }
 
+TYPED_TEST(StoreTest, ReadDecisionsSkipsOtherKindsAndOldOnes) {
+  for (Sequence sequence = 1; sequence <= 6; ++sequence) {
+    LogRecord record = DecisionRecord(sequence, absl::StrCat("d", sequence));
+    if (sequence % 2 == 0) record.mutable_roll_back();  // of the same oneof
+    record.set_time_micros(static_cast<int64_t>(10 * sequence));
+    ASSERT_OK(AppendOne(*this->store_, record));
+  }
+  std::vector<Sequence> visited;
+  const auto visit = [&](const LogRecord& record) {
+    visited.push_back(record.sequence());
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(*this->store_->ReadDecisions(1, 6, 0, visit), true);
+  EXPECT_THAT(visited, ::testing::ElementsAre(1, 3, 5));
+  visited.clear();
+  EXPECT_EQ(*this->store_->ReadDecisions(2, 5, 31, visit), true);
+  EXPECT_THAT(visited, ::testing::ElementsAre(5));
+  visited.clear();
+  EXPECT_EQ(*this->store_->ReadDecisions(1, 6, 60, visit), true);  // no decision, and recent
+  EXPECT_EQ(*this->store_->ReadDecisions(1, 6, 61, visit), false);
+  EXPECT_TRUE(visited.empty());
+  EXPECT_THAT(this->store_->ReadDecisions(1, 6, 0, [](const LogRecord&) { return absl::CancelledError("enough"); }),
+              StatusIs(StatusCode::kCancelled, "enough"));
+}
+
 TYPED_TEST(StoreTest, LogContinuesWhereItEndedAlsoWhenAllOfItWasPruned) {
   FillLog(*this->store_, 5);
   ASSERT_OK(WriteSoundBase(*this->store_, 5));

@@ -108,5 +108,19 @@ TEST(ReplyCacheTest, RestoredAnswersAreRepeatsForTheRestOfTheirLifetime) {
   EXPECT_EQ(cache.Begin("a", 8, 15 * kSecond, reply), Found::kNew);
 }
 
+TEST(ReplyCacheTest, ARestoredAnswerPushesOutNobody) {
+  ReplyCache cache(1, 10);  // a few a shard
+  std::string reply;
+  ASSERT_EQ(cache.Begin("given", 1, 0, reply), Found::kNew);
+  cache.Finish("given", "now");
+  int restored = 0;
+  for (int i = 0; i < 1000; ++i) restored += cache.Restore(absl::StrCat("old", i), 7, 0, "then") ? 1 : 0;
+  EXPECT_LT(restored, 1000);
+  EXPECT_EQ(cache.TakeEvicted(), 0u);
+  EXPECT_TRUE(cache.Restore("given", 7, 0, "then"));  // is there already
+  ASSERT_EQ(cache.Begin("given", 1, 0, reply), Found::kRepeat);
+  EXPECT_EQ(reply, "now");
+}
+
 }  // namespace
 }  // namespace offerd
