@@ -356,6 +356,12 @@ void ReadChoices(const v1::Config& proto, Problems& problems, ServerConfig* conf
     case v1::Config::SYNCED: config->durability = ServerConfig::Durability::kSynced; break;
     default: problems.Add("durability", "ASYNC, WRITTEN or SYNCED", absl::StrCat(static_cast<int>(proto.durability())));
   }
+  switch (proto.table_memory()) {
+    case v1::Config::TABLE_MEMORY_UNSPECIFIED:
+    case v1::Config::COPIED: config->table_memory = TableMemory::kCopied; break;
+    case v1::Config::MAPPED: config->table_memory = TableMemory::kMapped; break;
+    default: problems.Add("table_memory", "COPIED or MAPPED", absl::StrCat(static_cast<int>(proto.table_memory())));
+  }
   switch (proto.log_level()) {
     case v1::Config::DEBUG: config->log_level = LogLevel::kDebug; break;
     case v1::Config::LOG_LEVEL_UNSPECIFIED:

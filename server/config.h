@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "server/auth.h"
 #include "server/log.h"
+#include "store/file_bytes.h"
 
 namespace offerd {
 
@@ -40,6 +41,7 @@ struct ServerConfig {
   int max_turn_wait_ms = 100;
   int max_queued_records = 65'536;
   std::string tables_path;  // never empty once checked
+  TableMemory table_memory = TableMemory::kCopied;
   int64_t max_queued_bytes = 268'435'456;
   std::vector<RateLimit> rate_limits;
 

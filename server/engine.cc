@@ -19,7 +19,7 @@ FoldLimits FoldLimitsOf(const ServerConfig& config) { return {config.profile_byt
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const ServerConfig& config, std::unique_ptr<Store> store, Metrics* metrics,
                                                        std::function<TimeMicros()> now_micros) {
-  auto shelf = std::make_unique<TableShelf>(config.tables_path);
+  auto shelf = std::make_unique<TableShelf>(config.tables_path, config.table_memory);
   ASSIGN_OR_RETURN(Recovery recovery, Recover(*store, nullptr, shelf->Source()));
   for (const std::string& problem : recovery.set_aside) Log(LogLevel::kError, "snapshot_set_aside", {{"reason", problem}});
   recovery.fold->state().tables.ForEach([](absl::string_view name, const TableState& table) {

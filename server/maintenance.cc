@@ -1,5 +1,8 @@
 #include "server/maintenance.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +17,9 @@
 
 namespace offerd {
 namespace {
+
+// Loading a large table or writing a base takes a core for seconds: those who answer requests go first where cores are few.
+constexpr int kNice = 10;
 
 constexpr absl::Duration kTick = absl::Seconds(1);
 constexpr absl::Duration kPurgePause = absl::Milliseconds(50);  // between the steps of a pass
@@ -77,6 +83,7 @@ void Maintenance::Enqueue(std::function<void()> job, std::function<void()> refus
 }
 
 void Maintenance::Run() {
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);  // a wish; in Linux of this thread alone
   const TimeMicros interval = config_.snapshot_interval_seconds * kMicrosPerSecond;
   Due base;
   base.Wait(now_micros_(), interval);

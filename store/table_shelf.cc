@@ -6,7 +6,7 @@
 namespace offerd {
 
 absl::StatusOr<std::shared_ptr<const ListTable>> TableShelf::Load(absl::string_view name, uint64_t version) {
-  ASSIGN_OR_RETURN(std::shared_ptr<const ListTable> table, LoadTable(root_, name, version));
+  ASSIGN_OR_RETURN(std::shared_ptr<const ListTable> table, LoadTable(root_, name, version, memory_));
   absl::MutexLock lock(&mu_);
   std::weak_ptr<const ListTable>& known = loaded_[{table->name, table->version}];
   if (std::shared_ptr<const ListTable> before = known.lock(); before != nullptr && before->checksum == table->checksum) return before;

@@ -10,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "core/learn/fold.h"
 #include "core/similarity/list_table.h"
+#include "store/file_bytes.h"
 
 namespace offerd {
 
@@ -18,7 +19,7 @@ namespace offerd {
 // Threads  Any. Loading is not done under the lock: two callers may load the same version, and one of the two copies is kept.
 class TableShelf {
  public:
-  explicit TableShelf(std::string root) : root_(std::move(root)) {}
+  explicit TableShelf(std::string root, TableMemory memory = TableMemory::kCopied) : root_(std::move(root)), memory_(memory) {}
 
   // Version 0 = the newest. Errors as LoadTable.
   absl::StatusOr<std::shared_ptr<const ListTable>> Load(absl::string_view name, uint64_t version);
@@ -33,6 +34,7 @@ class TableShelf {
   using Key = std::pair<std::string, uint64_t>;
 
   const std::string root_;
+  const TableMemory memory_;
   absl::Mutex mu_;
   std::map<Key, std::weak_ptr<const ListTable>> loaded_ ABSL_GUARDED_BY(mu_);
 };

@@ -73,13 +73,14 @@ PLACEMENTS = {
 class Shop:
     """A seeded store and the tables beside it, copied for each server."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, table_memory="COPIED"):
+        self.table_memory = table_memory
         self.folder = pathlib.Path(folder)
         self.tables = self.folder / "tables"
         self.marker = self.folder / "seeded"
 
     def settings(self):
-        return {"durability": "WRITTEN", "completion_queues": queues, "tables_path": f'"{self.tables}"', "max_stored_replies": "200000"}
+        return {"durability": "WRITTEN", "table_memory": self.table_memory, "completion_queues": queues, "tables_path": f'"{self.tables}"', "max_stored_replies": "200000"}
 
     def seed(self):
         if self.marker.exists():

@@ -396,17 +396,18 @@ def main():
     arguments.add_argument("--retries", type=int, default=3, help="more runs in place of those that others disturbed")
     arguments.add_argument("--quiet", type=float, default=0.1, help="share of the machine that others may take")
     arguments.add_argument("--patience", type=float, default=60, help="seconds to wait for a quiet machine before each run")
+    arguments.add_argument("--table-memory", choices=["COPIED", "MAPPED"], default="COPIED", help="as in the configuration")
     arguments.add_argument("--shop", help="folder of a seeded shop, made when it is not there, of its own for start; default: a temporary one")
     options = arguments.parse_args()
     if options.case == "start":  # what Shop seeds by
         measure.ITEMS, measure.OFFERS, measure.CUSTOMERS = LARGE_ITEMS, LARGE_OFFERS, LARGE_CUSTOMERS
     temporary = pathlib.Path(tempfile.mkdtemp(prefix="offerd-bench-"))
     try:
-        shop = Shop(options.shop or temporary / "shop")
+        shop = Shop(options.shop or temporary / "shop", options.table_memory)
         shop.seed()
         log(f"{options.case}:")
         result = CASES[options.case](options, shop, temporary)
-        keep(options.case, result)
+        keep(options.case if options.table_memory == "COPIED" else f"{options.case}_mapped", result)
         if options.json:
             print(json.dumps(result, indent=1))
         else:

@@ -54,6 +54,7 @@ TEST_F(ConfigTest, OnlyTheStoreIsRequiredAndTheRestHasDefaults) {
   EXPECT_TRUE(config->tokens.empty());
   EXPECT_EQ(config->clock, ServerConfig::Clock::kWall);
   EXPECT_EQ(config->durability, ServerConfig::Durability::kWritten);
+  EXPECT_EQ(config->table_memory, TableMemory::kCopied);
   EXPECT_EQ(config->salt, "offerd");
   EXPECT_EQ(config->currency, "EUR");
   EXPECT_EQ(config->completion_queues, 1);
@@ -78,7 +79,7 @@ TEST_F(ConfigTest, EveryFieldIsRead) {
   const auto config = ParseConfig(absl::StrCat(
       "store_path: 'a' listen: '0.0.0.0:1' metrics_listen: 'off' tls { certificate_file: '", certificate, "' key_file: '", key,
       "' client_ca_file: '", certificate, "' } tokens { role: ADMIN token: '", kToken, "' } tokens { role: FRONTEND token_file: '",
-      token, "' } allow_insecure_remote: true clock: REQUEST durability: SYNCED salt: 'x' currency: 'CHF' completion_queues: 2 "
+      token, "' } allow_insecure_remote: true clock: REQUEST durability: SYNCED table_memory: MAPPED salt: 'x' currency: 'CHF' completion_queues: 2 "
       "max_in_flight: 3 max_queued_records: 4 rate_limits { role: FEEDBACK requests_per_second: 5 burst: 6 } profile_bytes: 256 "
       "max_open_decisions: 100 request_id_lifetime_seconds: 7 event_id_lifetime_seconds: 8 max_stored_replies: 100 "
       "snapshot_interval_seconds: 9 snapshots_kept: 10 min_free_bytes: 1048576 backup_path: 'b' log_level: ERROR "
@@ -94,6 +95,7 @@ TEST_F(ConfigTest, EveryFieldIsRead) {
   EXPECT_EQ(config->tokens[1].token, "fedcba9876543210");
   EXPECT_EQ(config->clock, ServerConfig::Clock::kRequest);
   EXPECT_EQ(config->durability, ServerConfig::Durability::kSynced);
+  EXPECT_EQ(config->table_memory, TableMemory::kMapped);
   EXPECT_EQ(config->completion_queues, 2);
   EXPECT_EQ(config->max_in_flight, 3);
   EXPECT_EQ(config->max_queued_records, 4);
@@ -149,6 +151,7 @@ TEST_F(ConfigTest, NumbersOutOfRange) {
 
 TEST_F(ConfigTest, Enumerations) {
   ExpectProblem("clock: 9", "clock: expected WALL or REQUEST, found 9");
+  ExpectProblem("table_memory: 9", "table_memory: expected COPIED or MAPPED, found 9");
   ExpectProblem("durability: 9", "durability: expected ASYNC, WRITTEN or SYNCED, found 9");
   ExpectProblem("log_level: 9", "log_level: expected DEBUG, INFO, WARNING or ERROR, found 9");
 }
