@@ -107,13 +107,13 @@ bool IsPlainRow(absl::Span<const TableItem> neighbours, absl::Span<const float> 
   TableItem largest = 0;
   for (const TableItem neighbour : neighbours) largest = std::max(largest, neighbour);
   if (largest >= num_items) return false;
-  bool is_plain = true;
-  for (const float score : scores) is_plain &= std::abs(score) <= static_cast<float>(kLargestNumber);
-  for (size_t i = 1; i < scores.size(); ++i) is_plain &= scores[i] <= scores[i - 1];
+  uint32_t wrong = 0;
+  for (const float score : scores) wrong |= std::abs(score) <= static_cast<float>(kLargestNumber) ? 0 : 1;
+  for (size_t i = 1; i < scores.size(); ++i) wrong |= scores[i] <= scores[i - 1] ? 0 : 1;
   bool has_twice = false;
   for (const TableItem neighbour : neighbours) has_twice |= seen.Add(neighbour);
   seen.Remove(neighbours);
-  return is_plain && !has_twice;
+  return wrong == 0 && !has_twice;
 }
 
 absl::Status CheckRow(const ItemTableView& rows, TableItem item, size_t num_items, SeenItems& seen) {
